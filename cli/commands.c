@@ -244,8 +244,9 @@ const struct command commands[] = {
     {.name = "doctor", .usage = "", .section = SECTION_MONITORING,
      .help = "check everything, and say what is wrong and what to do",
      .run = doctor_command, .notes = doctor_notes,
-     .options = TAKES(KEEP_SIZE) | TAKES(JSON),
+     .options = TAKES(AS) | TAKES(KEEP_SIZE) | TAKES(JSON),
      .examples = "bide doctor\n"
+                 "bide doctor --as root\n"
                  "bide doctor --json\n"},
     /* ---- deferred work ---- */
     {.name = "deferred put", .usage = "NAME", .section = SECTION_DEFERRED,

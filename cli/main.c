@@ -7,6 +7,7 @@
 
 #include "admin/live.h"
 #include "admin/open.h"
+#include "admin/role.h"
 #include "base/near.h"
 #include "base/paths.h"
 #include "cli/command/say.h"
@@ -218,6 +219,7 @@ run_command(struct command_line *line)
 {
     const struct command *command = line->command;
     char uncounted[1024] = "";
+    struct role_answer answer;
     int rc = 0, status;
 
     assert(command && command->run); /* each row of the table has .run */
@@ -246,6 +248,10 @@ run_command(struct command_line *line)
         printf("\nnote: ");
         text_put(stdout, uncounted, false);
         puts("; see: bide doctor");
+    } else if (rc == BIDE_EPERM && say_has_changed()) {
+        role_missing(admin_live_path(line->registry), &answer);
+        say("services follow within 5 s; for at once: %s",
+            *answer.run ? answer.run : answer.why);
     } else if (rc && !*uncounted) {
         if (!uncounted_look(line->registry, uncounted, sizeof(uncounted))) {
             snprintf(uncounted, sizeof(uncounted), "%s: %s",

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <bide.h>
+#include "admin/role.h"
 #include "base/clock.h"
 #include "when.h"
 
@@ -21,8 +22,6 @@ usual_remedy(int rc)
     case BIDE_EMISSING:
         return "create one with bide init, or name another directory with "
                "--dir";
-    case BIDE_EPERM:
-        return "try again as root, or as a member of the group that owns it";
     case BIDE_EDAMAGED:
         return "services keep their last good rules; move registry.mdb away, "
                "then bide init, bide apply and bide deferred repair";
@@ -33,6 +32,23 @@ usual_remedy(int rc)
     default:
         return "";
     }
+}
+
+void
+explain_role(const char *why, char *out, size_t size)
+{
+    char path[1024], *end;
+    struct role_answer a;
+
+    snprintf(path, sizeof(path), "%s", why);
+    end = strstr(path, ": ");
+    if (end) {
+        *end = '\0';
+    }
+    role_missing(path, &a);
+    snprintf(out, size, "%s%s%s%s%s%s%s", a.to ? "to " : "", a.to ? a.to : "",
+             a.to ? ", " : "", *a.why ? a.why : "try again as root",
+             *a.run ? ": " : "", a.run, a.to ? ", then log in again" : "");
 }
 
 /* Writes the failure as "PATH: WORDS", without PATH if the words begin with a
@@ -52,6 +68,9 @@ explain_store(const struct failure *f, const char *remedy,
             f->words);
     }
     TO_DO(out, "%s", f->words[length] ? f->words + length + 1 : remedy);
+    if (f->rc == BIDE_EPERM && !*out->to_do) {
+        explain_role(out->why, out->to_do, sizeof(out->to_do));
+    }
 }
 
 /* ---- policies and versions ---- */
@@ -135,9 +154,6 @@ explain(const struct failure *f, struct explained *out)
         break;
     case FAILURE_RECORDING:
         explain_store(f, "", out);
-        if (f->rc == BIDE_EPERM) {
-            TO_DO(out, "only a user who may write there can record history");
-        }
         break;
     case FAILURE_EXISTS:
         WHY(out, "%s: a registry already exists", f->path);

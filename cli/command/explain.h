@@ -2,6 +2,8 @@
 #ifndef BIDE_CLI_EXPLAIN_H
 #define BIDE_CLI_EXPLAIN_H
 
+#include <stddef.h>
+
 #include "base/failure.h"
 
 struct explained {
@@ -11,6 +13,10 @@ struct explained {
 
 /* Describes the failure `f` in `out`. */
 void explain(const struct failure *f, struct explained *out);
+
+/* Describes which role the caller misses, after a permission was denied: `why`
+ * begins with the path. */
+void explain_role(const char *why, char *out, size_t size);
 
 /* Describes this thread's last failure, or `rc` if there is none. */
 void explain_last(int rc, struct explained *out);

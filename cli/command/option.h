@@ -62,6 +62,7 @@
     X(DEFER, "defer", NULL, "store the command for later if it gives up")      \
     X(KEEP_ENV, "keep-env", "NAMES",                                           \
       "also store these environment variables: A,B")                           \
+    X(AS, "as", "USER", "only say what USER may do, and what mends that")      \
     X(MOST, "most", "N", "print at most N rows")                               \
     X(LISTEN, "listen", "ADDRESS:PORT", "default 127.0.0.1:9747")              \
     X(OUTPUT, "output", "FILE", "write to FILE, replaced atomically")          \

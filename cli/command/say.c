@@ -117,6 +117,12 @@ say_no_memory(void)
 
 static bool changed;
 
+bool
+say_has_changed(void)
+{
+    return changed;
+}
+
 void
 say_changed(void)
 {
@@ -146,6 +152,9 @@ say_failure(int rc, const char *what)
         say("%s", e.why);
     } else {
         say("%s: %s", what, bide_strerror(rc));
+        if (rc == BIDE_EPERM) {
+            explain_role(what, e.to_do, sizeof(e.to_do));
+        }
     }
     if (*e.to_do) {
         say("%s", e.to_do);

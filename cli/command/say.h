@@ -44,6 +44,7 @@ int say_no_memory(void);
 /* Notes that the change was made.  A later failure, for instance to print it,
  * is only a note.  say_end() returns the exit status of the process then. */
 void say_changed(void);
+bool say_has_changed(void);
 int say_end(int status);
 
 /* Writes later messages to `out`, without "bide: "; NULL: to stderr again. */

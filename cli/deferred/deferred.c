@@ -10,6 +10,7 @@
 #include "admin/open.h"
 #include "base/clock.h"
 #include "base/duration.h"
+#include "cli/command/explain.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
 #include "cli/exec/exec_work.h"
@@ -26,6 +27,7 @@ int
 work_failed(int rc, const char *what)
 {
     const char *why = place_why();
+    char role[512];
 
     if (rc == BIDE_ENOMEM) {
         return say_no_memory();
@@ -36,6 +38,10 @@ work_failed(int rc, const char *what)
         return STATUS_ABSENT;
     }
     say_why(what, *why ? why : bide_strerror(rc));
+    if (rc == BIDE_EPERM && !strchr(why, '\n')) {
+        explain_role(why, role, sizeof(role));
+        say("%s", role);
+    }
     return say_status(rc);
 }
 

@@ -202,7 +202,7 @@ _bide() {
         operands=:
         ;;
     doctor)
-        options='--keep-size --json --dir --help'
+        options='--keep-size --json --as --dir --help'
         operands=:
         ;;
     'deferred put')

@@ -226,7 +226,7 @@ report_apply(struct command_line *line, const struct change *c,
         counts[results->list[i].did]++;
     }
     changes = results->count - counts[ADMIN_UNCHANGED];
-    if (!dry_run) {
+    if (!dry_run && changes > 0) {
         say_changed();
     }
     if ((all || (changes > 0 && changes <= LISTED_MAX)) &&

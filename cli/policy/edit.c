@@ -227,8 +227,10 @@ report_edit(struct command_line *line, const struct change *c,
                            {line->registry, results, true}};
     int rc = 0;
 
-    if (!c->change.dry_run) {
-        say_changed();
+    for (size_t i = 0; i < results->count && !c->change.dry_run; i++) {
+        if (results->list[i].did != ADMIN_UNCHANGED) {
+            say_changed();
+        }
     }
     for (size_t i = 0; i < results->count && rc == 0; i++) {
         const struct admin_result *r = &results->list[i];

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include <bide.h>
+#include "admin/open.h"
+#include "admin/role.h"
 #include "doctor/doctor.h"
 #include "base/clock.h"
 #include "base/paths.h"
@@ -31,6 +33,73 @@ count_findings(const struct doctor_report *r, enum doctor_level level)
         count += r->findings[i].level == level;
     }
     return count;
+}
+
+/* ---- what a user may do ---- */
+
+/* Adds what the caller may do. */
+static void
+add_caller_row(struct table *t, const struct doctor_report *r)
+{
+    char may[2][100] = {"", ""};
+    struct role_answer a;
+    struct role_user u;
+
+    role_user(NULL, &u);
+    for (int i = 0; i < ROLES; i++) {
+        role_ask(r->dir, r->live, i, &u, &a);
+        strcat(strcat(may[!*a.why], *may[!*a.why] ? ", " : ""), role_words[i]);
+    }
+    table_row_of(t, "you");
+    table_cell(t, 1, "%s may%s%s%s%s", *u.name ? u.name : "this user",
+               *may[1] ? " " : "", may[1],
+               !*may[0]  ? ""
+               : *may[1] ? "; not "
+                         : " not ",
+               may[0]);
+}
+
+/* Prints what a user may do.  Returns the exit status. */
+static int
+print_roles(const char *name, const char *dir, bool is_json)
+{
+    static const struct table_column columns[] = {
+        {"", 0}, {"", 0}, {"", TABLE_WRAP}};
+    struct json *object = is_json ? json_object_new() : NULL;
+    struct json *array = json_in_array(object, "may"), *j;
+    struct table *t = table_new(columns, 3);
+    struct admin *admin = NULL;
+    struct role_answer a;
+    struct role_user u;
+    int status = STATUS_DONE, rc;
+    const char *word;
+
+    if (!role_user(name, &u)) {
+        say("--as %s: this host has no such user", name);
+        return STATUS_USAGE;
+    }
+    rc = admin_open(dir, &admin);
+    if (rc && rc != BIDE_EPERM) {
+        return say_failure(rc, dir);
+    }
+    json_put_text(object, "user", name);
+    json_put_count(object, "uid", u.uid);
+    for (int i = 0; i < ROLES; i++) {
+        role_ask(dir, admin ? admin_live_path(admin) : "", i, &u, &a);
+        status = *a.why ? STATUS_NO : status;
+        word = a.unknown ? "unknown" : *a.why ? "no" : "yes";
+        table_row_of(t, role_words[i]);
+        table_cell(t, 1, "%s", word);
+        table_cell(t, 2, "%s%s%s", a.why, *a.run ? ": " : "", a.run);
+        j = json_add_object(array);
+        json_put_text(j, "what", role_words[i]);
+        json_put_text(j, "may", word);
+        json_put_text(j, "why", a.why);
+        json_put_text(j, "command", a.run);
+    }
+    admin_close(admin);
+    rc = object ? json_out(object) : table_print_bare(t);
+    return rc ? say_no_memory() : status;
 }
 
 /* ---- as text ---- */
@@ -173,6 +242,7 @@ print_doctor_report(const struct doctor_report *r, const char *bide)
     add_deferred_row(t, r);
     add_space_row(t, "disk", &r->disk);
     add_space_row(t, "memory", &r->memory);
+    add_caller_row(t, r);
     if (table_print_bare(t)) {
         return BIDE_ENOMEM;
     }
@@ -292,6 +362,12 @@ doctor_command(struct command_line *line)
     dir = dir ? dir : paths_absolute(given ? given : standard);
     if (!dir) {
         return say_no_memory();
+    }
+    if (line->option[OPTION_AS]) {
+        status = print_roles(line->option[OPTION_AS], dir,
+                             line->option[OPTION_JSON]);
+        free(dir);
+        return status;
     }
     if (given) {
         text_shell(dir, stpcpy(bide, "bide --dir "), sizeof(bide) - 16);

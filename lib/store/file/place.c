@@ -75,19 +75,16 @@ place_failed(const char *path, int error)
     case BIDE_EMISSING:
         return place_say(BIDE_EMISSING, "%s: %s\nbide init makes a registry",
                          path, strerror(error));
-    case BIDE_EPERM:
-        return place_say(BIDE_EPERM,
-                         "%s: %s\nchanging policies needs write permission "
-                         "there",
-                         path, strerror(error));
     case BIDE_EFULL:
         return place_say(BIDE_EFULL, "%s: %s\nmake room there and try again",
                          path, strerror(error));
     case BIDE_ENOMEM:
         return place_say(BIDE_ENOMEM, "%s", strerror(error));
     default:
-        return place_say(safe_refused(error) ? BIDE_EPERM : BIDE_ESYS, "%s: %s",
-                         path, safe_why(error));
+        return place_say(safe_refused(error) || safe_code(error) == BIDE_EPERM
+                             ? BIDE_EPERM
+                             : BIDE_ESYS,
+                         "%s: %s", path, safe_why(error));
     }
 }
 

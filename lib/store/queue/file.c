@@ -71,11 +71,6 @@ from_pages_result(const struct deferred *d, int rc)
     switch (rc) {
     case BIDE_EDAMAGED:
         return say_damaged(d, pages_why());
-    case BIDE_EPERM:
-        return place_say(rc,
-                         "%s\nonly members of its group can defer work or "
-                         "take it",
-                         pages_why());
     case BIDE_ENOMEM:
         return place_say(rc, "out of memory");
     default:
@@ -268,12 +263,7 @@ open_for_writing(struct deferred *d)
         faccessat(AT_FDCWD, d->path, R_OK | W_OK, AT_EACCESS)) {
         rc = errno;
         deferred_file_close(d);
-        return safe_refused(rc)
-                   ? place_failed(d->path, rc)
-                   : place_say(BIDE_EPERM,
-                               "%s: %s\nonly members of its group can defer "
-                               "work or take it",
-                               d->path, strerror(rc));
+        return place_failed(d->path, rc);
     }
     return 0;
 }
