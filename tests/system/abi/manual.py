@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks bide(3): it equals the output of cli/man/from_header, has each function and
-type of bide.h, and its programs compile and run.  Checks all manual pages: no
-formatter warns about one.  Arguments: the top of the tree, the directory of the built library, the compiler, and
+type of bide.h, and its programs compile and run.  Checks the numbers of
+bide(7), and that no formatter warns about a page.  Arguments: the top of the tree, the directory of the built library, the compiler, and
 the sanitizers the library was built with."""
 import glob
 import os
@@ -83,6 +83,34 @@ def check_programs(page):
                 faults.append(f"program {number}: exit {done.returncode}\n{done.stdout}{done.stderr}")
 
 
+# The headers with the numbers of bide(7).
+HEADERS = ("live/cell.h", "live/layout.h", "policy/policy.h", "store/history/history_form.h",
+           "store/policies/record.h", "store/queue/record.h")
+
+
+def check_numbers():
+    """Compares each number of bide(7) with the expression in the comment before it:
+    `.\\" number: CELL_MAX`, or `format:`, where it follows the name of a file."""
+    with open(os.path.join(TOP, "cli/man/bide.7"), encoding="utf-8") as file:
+        page = file.read()
+    found = re.findall(r'^\.\\" (?:number|format): (.+)\n(?:\.TP\n)?\.BR? (?:[a-z ]+ )?([\d,]+)', page, re.M)
+    if len(found) != len(re.findall(r'^\.\\" (?:number|format):', page, re.M)) or len(found) < 15:
+        faults.append(f"bide.7: only {len(found)} numbers are where their comments say")
+    lines = [f'#include "{name}"' for name in HEADERS]
+    lines += ["#include <stdio.h>", "int main(void) {"]
+    lines += [f'printf("%llu\\n", (unsigned long long)({expression}));' for expression, _ in found]
+    with tempfile.TemporaryDirectory() as work:
+        done = run(COMPILER, "-x", "c", "-D_GNU_SOURCE", "-I", INCLUDE, "-I", os.path.join(TOP, "lib"), "-",
+                   "-o", os.path.join(work, "numbers"), input="\n".join(lines) + "return 0; }\n")
+        if done.returncode:
+            faults.append("bide.7: " + done.stderr)
+            return
+        values = run(os.path.join(work, "numbers")).stdout.split()
+    for (expression, number), value in zip(found, values):
+        if number.replace(",", "") != value:
+            faults.append(f"bide.7 has {number} where {expression} is {value}")
+
+
 def check_format(page):
     """Formats a page for a terminal, and expects no warning and no wide line."""
     name = os.path.basename(page)
@@ -106,10 +134,11 @@ def main():
     check_functions(page)
     check_types(page)
     check_programs(page)
+    check_numbers()
     pages = sorted(glob.glob(os.path.join(TOP, "cli/man/bide.[0-9]")))
     for path in pages:
         check_format(path)
-    if len(pages) < 3:
+    if len(pages) < 4:
         faults.append(f"only {len(pages)} manual pages")
     skipped = [name for name in ("man-db", "mandoc") if not shutil.which(name.partition("-")[0])]
     for text in faults:
