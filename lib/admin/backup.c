@@ -37,7 +37,7 @@
 #include "inside.h"
 
 enum { JOURNAL, DEFERRED, HISTORY, POLICIES, FILES };
-enum { FORMAT = 1, TRIES = 4 };
+enum { TRIES = 4 };
 
 static const struct {
     const char *name, *lock; /* keeps its writers away */
@@ -157,7 +157,7 @@ append_checked(const char *dir, int file, FILE *to, struct head *h)
 static int
 write_backup(struct past *p, int first, FILE *to)
 {
-    struct head h = {.format = FORMAT, .made_ns = clock_realtime_ns()};
+    struct head h = {.format = BACKUP_FORMAT, .made_ns = clock_realtime_ns()};
     struct history_changes all = {.sequence = 0};
     int rc = past_compare(p, &all); /* reads all versions */
 
@@ -205,9 +205,8 @@ read_head(FILE *file, struct head *out)
         memcmp(out->magic, magic, sizeof(magic)) != 0) {
         return place_say(BIDE_EINPUT, "this is no backup of bide");
     }
-    if (out->format != FORMAT) {
-        return place_say(BIDE_EFORMAT, "its format is %u, this bide knows %d",
-                         out->format, FORMAT);
+    if (pages_format("it", out->format, BACKUP_FORMAT)) {
+        return place_say(BIDE_EFORMAT, "%s", pages_why());
     }
     for (int i = 0; i < FILES; i++) {
         size += out->size[i]; /* wraps only if the checksum is wrong */

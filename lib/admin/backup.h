@@ -9,6 +9,8 @@
 
 struct admin;
 
+enum { BACKUP_FORMAT = 1 };
+
 struct admin_restored {
     uint64_t made_ns;  /* of the backup: CLOCK_REALTIME */
     uint64_t changes;  /* of policies, that the backup lacks */

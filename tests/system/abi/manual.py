@@ -84,8 +84,8 @@ def check_programs(page):
 
 
 # The headers with the numbers of bide(7).
-HEADERS = ("live/cell.h", "live/layout.h", "policy/policy.h", "store/history/history_form.h",
-           "store/policies/record.h", "store/queue/record.h")
+HEADERS = ("admin/backup.h", "live/cell.h", "live/layout.h", "policy/policy.h", 
+           "store/history/history_form.h", "store/policies/record.h", "store/queue/record.h")
 
 
 def check_numbers():
