@@ -56,6 +56,8 @@ def main():
         skip("needs root")
     if not shutil.which("runuser") or not shutil.which("useradd"):
         skip("needs runuser and useradd")
+    if "--operators" not in subprocess.run([BIDE, "help", "init"], capture_output=True, text=True).stdout:
+        skip("needs bide init with groups")
     commands = [text for text in blocks() if not text.startswith("/")]
     rights = [line.split() for text in blocks() if text.startswith("/") for line in text.splitlines()]
     looks = [f'test "$(stat -c %U:%G,%a {path})" = {owner},{mode.lstrip("0")}' for path, owner, mode in rights]
