@@ -1,6 +1,12 @@
 #!/usr/bin/env python3
-"""Compares the ABI of bide.h with that of the last release, using abidiff.
+"""Compares the ABI of libbide.so with that of the last package and that of the last
+release, using abidiff.
 Arguments: the top of the tree, libbide.so, the version of the project, the compiler.
+
+The ABI of the last package is libbide-X.Y.abi, beside this file: X.Y for version
+0.Y, X for later ones.  A package that adds functions or fields renews it, as does
+the first one of another X.Y, and any change until 0.1.0 is released:
+  python3 tests/system/abi/abi.py . build/libbide.so 0.1.0 cc --renew
 
 A release makes its baseline by its tag, vX.Y.Z: nothing else has to be stored.  From
 a header the test makes a library of empty functions, which has the types that
@@ -25,6 +31,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree
 
 import api
 
@@ -67,6 +74,40 @@ faults = []
 
 def fault(what):
     faults.append(what)
+
+
+def count_fields(declaration):
+    while "(" in declaration:  # of pointers to functions
+        declaration = re.sub(r"\([^()]*\)", "", declaration)
+    return 1 + declaration.count(",")
+
+
+class Reference:
+    """The ABI of the last package, as abidw wrote it."""
+    text = ""
+
+    def __init__(self, path, present):
+        self.path, self.present = path, present
+
+    def library(self, _name, _text):
+        return self.path
+
+    def may_grow(self, _name):
+        return True
+
+    def fields(self):
+        """Returns the fields of each struct bide_x of `present` that the package has:
+        a declaration of the header may have several."""
+        found = {}
+        present = self.present.fields()
+        for struct in xml.etree.ElementTree.parse(self.path).iter("class-decl"):
+            left = len(struct.findall("data-member"))
+            known = found.setdefault(struct.get("name"), [])
+            for declaration in present.get(struct.get("name"), []):
+                left -= count_fields(declaration)
+                if left >= 0:
+                    known.append(declaration)
+        return {name: known for name, known in found.items() if known}
 
 
 class Interface:
@@ -184,6 +225,37 @@ def check_baseline(folder):
             fault(f"the baseline of {version} is {baseline(repository, version)}, not {expected}")
 
 
+def reference_path(version):
+    name = ".".join(map(str, kept_with(version)))
+    return os.path.join(os.path.dirname(os.path.abspath(__file__)), f"libbide-{name}.abi")
+
+
+def renew(present):
+    with open(reference_path(VERSION), "w", encoding="utf-8") as file:
+        subprocess.run(["abidw", "--no-show-locs", "--no-comp-dir-path", "--no-corpus-path",
+                        present.library("present", present.text)], check=True, stdout=file)
+
+
+def check_reference(folder, texts):
+    """Compares with the last package; changes of the real header must be judged so too."""
+    path = reference_path(VERSION)
+    if not os.path.exists(path):
+        fault(f"{os.path.basename(path)} is missing: see the top of this file")
+        return
+    for what, pattern, text, compatible in (
+            ("the present header", "", "", True),
+            ("a removed function", r"BIDE_API const char \*bide_version\(void\);", "", False),
+            ("a new field in the middle", r"(struct bide_options \{\n[^;]*;)", r"\1\nint more;", False),
+            ("a new field at the end", r"(struct bide_options \{\n.*?)(?=\n\};)", r"\1\nint more;", True)):
+        header = re.sub(pattern, text, texts[0], count=1, flags=re.S) if pattern else texts[0]
+        if pattern and header == texts[0]:
+            fault(f"{what}: not in bide.h")
+        present = Interface(folder, [header] + texts[1:])
+        found = difference(Reference(path, present), present)
+        if bool(found) == compatible:
+            fault(f"{what}, compared with {os.path.basename(path)}: " + (found or "not noticed"))
+
+
 def check_release(folder, present):
     if not git(TOP, "rev-parse", "HEAD"):
         print("git cannot read the history of this tree: compared with no release")
@@ -205,11 +277,18 @@ def main():
             texts.append(file.read())
     with tempfile.TemporaryDirectory() as folder:
         present = Interface(folder, texts)
+        if sys.argv[5:] == ["--renew"]:
+            renew(present)
+            return
+        sections = subprocess.run(["readelf", "-SW", SHARED], capture_output=True, text=True, check=True)
+        if ".debug_info" not in sections.stdout:
+            fault("libbide.so has no debug information, without which abidiff finds no difference")
         found = abidiff(present.library("present", present.text), SHARED)
         if found:
             fault(f"libbide.so differs from its header:\n{found}")
         check_sample(folder, texts)
         check_baseline(folder)
+        check_reference(folder, texts)
         check_release(folder, present)
 
 
