@@ -348,6 +348,7 @@ struct restoring {
     struct past before; /* the registry as it was, unless before_rc */
     int before_rc;
     struct history_changes newest;
+    struct pages_stamp stamp;
     struct admin_restored *out;
 };
 
@@ -374,6 +375,7 @@ begin_restoring(struct restoring *r, const char *dir, const char *command)
         past_record_until_now(&r->before);
         (void)past_live(&r->before, false);
         (void)past_compare(&r->before, &r->newest);
+        (void)reader_look(r->before.reader, &r->stamp);
     }
     /* Nobody else may enter it, who could replace its files by links. */
     return mkdir(r->stage, 0700) ? place_failed(r->stage, errno)
@@ -446,6 +448,13 @@ fill_stage(struct restoring *r, FILE *from, const struct head *h,
         rc = h->size[i] ? extract_file(r->stage, i, from, h) : 0;
     }
     rc = rc ? rc : writer_begin(r->stage, "bide restore", LOCK_WAIT_MS, &w);
+    if (!rc &&
+        writer_txn(w) == r->stamp.txn) { /* calls must see another commit */
+        rc = writer_set(w, "floor", &floor, sizeof(floor));
+        rc = rc ? rc : writer_commit(w);
+        writer_end(w);
+        rc = rc ? rc : writer_begin(r->stage, "bide restore", LOCK_WAIT_MS, &w);
+    }
     if (rc) {
         return rc;
     }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "announce.h"
 #include "load.h"
 
 void
@@ -167,6 +168,20 @@ keeps_last_good(const struct bide_policy *p)
                          !declared_find(p->bide, p->name)));
 }
 
+/* Reports whether the change that a call was told of is of another commit, and
+ * the file that is open was replaced: by a restore. */
+static bool
+was_replaced(const struct bide_policy *p, uint64_t txn)
+{
+    uint64_t gate = atomic_load(&atomic_load(&p->cell)->gate);
+    struct bide *b = p->bide;
+    struct pages_stamp now;
+
+    return ((gate & GATE_UNKNOWN && GATE_TXN(gate) != txn) ||
+            (b->live && b->live != b->own && announced(b->live) != txn)) &&
+           reader_look(b->reader, &now) == BIDE_EMISSING;
+}
+
 /* Reads the file that is already open, if one is: a woken call need not check
  * first that the file is still current; has_newer_commit() checks it later. */
 static int
@@ -179,7 +194,8 @@ read_registry(struct bide_policy *p, struct rules_reading *reading,
     if (b->reader) {
         rc = reader_read(b->reader, read_rules, reading, out_txn);
     }
-    if (rc == BIDE_EMISSING || rc == BIDE_EDAMAGED || rc == BIDE_ESYS) {
+    if (rc == BIDE_EMISSING || rc == BIDE_EDAMAGED || rc == BIDE_ESYS ||
+        was_replaced(p, *out_txn)) {
         rc = attach_registry(b, out_txn);
         atomic_store(&b->looked, clock_ticks(b->scale));
         if (rc) {

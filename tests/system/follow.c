@@ -232,6 +232,29 @@ a_change_reaches_a_waiting_call_in_another_process(void **state)
     }
 }
 
+static void
+a_restore_reaches_a_waiting_call_in_another_process(void **state)
+{
+    struct scene *s = *state;
+    char path[400];
+
+    snprintf(path, sizeof(path), "%s/it.backup", s->dir);
+    process_registry(s, "[shop]\nattempts = 2\nwait_initial = 1ms\n");
+    BIDE(s, "backup", path);
+    for (enum driver driver = RUN; driver < DRIVERS; driver++) {
+        struct service v;
+        struct bide_result r;
+
+        BIDE(s, "apply", process_file(s, shop));
+        v = service_start(s, driver, "shop");
+        BIDE(s, "restore", path);
+        r = service_end(v);
+        assert_int_equal(r.verdict, BIDE_SUCCEEDED);
+        assert_true(r.slept_ns < 4500 * MS);
+        assert_int_equal(scene_sleepers(s), 0);
+    }
+}
+
 static int
 keep_wait(void *arg, const struct admin_sleeper *sleeper)
 {
@@ -364,6 +387,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         SCENE(a_change_reaches_a_waiting_call_in_another_process),
+        SCENE(a_restore_reaches_a_waiting_call_in_another_process),
         SCENE(a_raised_wait_makes_the_call_wait_longer),
         SCENE(a_temporary_change_ends_by_itself),
         SCENE(a_change_reaches_fifty_waiting_threads),
