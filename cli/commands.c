@@ -37,9 +37,12 @@ static const struct option_note simulate_notes[] = {
 const struct command commands[] = {
     /* ---- policies ---- */
     {.name = "init", .usage = "", .section = SECTION_POLICIES,
-     .help = "create a registry",
-     .run = init_command, .options = TAKES(LIVE) | TAKES(ADOPT),
+     .help = "create a registry, or repair the rights of its files",
+     .run = init_command,
+     .options = TAKES(LIVE) | TAKES(GROUP) | TAKES(OPERATORS) |
+         TAKES(PRIVATE) | TAKES(PUBLIC) | TAKES(ADOPT),
      .examples = "bide init\n"
+                 "bide init --private\n"
                  "bide init --dir ./registry --live ./live\n"},
     {.name = "apply", .usage = "FILE|DIR|-...", .section = SECTION_POLICIES,
      .help = "apply policy files, atomically",

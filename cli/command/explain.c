@@ -155,10 +155,6 @@ explain(const struct failure *f, struct explained *out)
     case FAILURE_RECORDING:
         explain_store(f, "", out);
         break;
-    case FAILURE_EXISTS:
-        WHY(out, "%s: a registry already exists", f->path);
-        TO_DO(out, "bide list shows its policies");
-        break;
     case FAILURE_CREATE:
         WHY(out, "%.*s", (int)strcspn(f->words, "\n"), f->words);
         TO_DO(out, "the registry cannot be created there: name another "

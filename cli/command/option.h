@@ -11,6 +11,10 @@
     X(HELP, "help", NULL, "show this help")                                    \
     X(VERSION, "version", "N", "use version N instead of the one in force")    \
     X(LIVE, "live", "DIR", "directory of the live file; by default /run/bide") \
+    X(GROUP, "group", "GROUP", "services' group; default bide")                \
+    X(OPERATORS, "operators", "GROUP", "operators' group; default bide-ops")   \
+    X(PRIVATE, "private", NULL, "only these groups may read the registry")     \
+    X(PUBLIC, "public", NULL, "all users may read the registry")               \
     X(PRUNE, "prune", NULL, "delete policies that the files do not contain")   \
     X(DRY_RUN, "dry-run", NULL, "show what would change; change nothing")      \
     X(NOTE, "note", "TEXT", "reason for the change, kept in the log")          \

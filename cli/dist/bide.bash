@@ -90,7 +90,7 @@ _bide() {
         words='put list show stats requeue drop repair replay work'
         ;;
     init)
-        options='--live --adopt --dir --help'
+        options='--live --group --operators --private --public --adopt --dir --help'
         operands=:
         ;;
     apply)

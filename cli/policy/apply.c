@@ -1,6 +1,7 @@
 /* bide init, apply, validate: creates a registry, and reads policies from
  * files. */
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,25 +37,67 @@ print_path(const char *path)
     text_put(stdout, path, false);
 }
 
+static void
+print_rights(const char *path, const struct rights_fault *f, int error)
+{
+    if (f && (f->refused || error)) {
+        say("%s: %s, and should be %s: %s", path, f->is, f->right,
+            f->refused ? f->refused : strerror(error));
+        return;
+    }
+    text_put(stdout, path, false);
+    if (f) {
+        printf(": was %s, now %s\n", f->is, f->right);
+    } else {
+        puts(": was missing, now made");
+    }
+}
+
+/* Prints who may use the registry of root, and how to let others. */
+static void
+print_group(gid_t group, const char *usual, const char *what)
+{
+    const struct group *g = getgrgid(group);
+
+    if (group == (gid_t)-1) {
+        printf("Only root may %s; for others: addgroup --system %s, then bide "
+               "init\n",
+               what, usual);
+    } else if (g) {
+        printf("Members of group %s may %s: adduser USER %s\n", g->gr_name,
+               what, g->gr_name);
+    } else {
+        printf("Members of group %u may %s\n", group, what);
+    }
+}
+
 static int
-print_registry(struct command_line *line, const char *dir, bool existed)
+print_registry(struct command_line *line, const char *dir,
+               const struct admin_init *did)
 {
     int rc = admin_open(dir, &line->registry);
 
     if (rc) {
         return say_failure(rc, dir);
     }
-    fputs(existed ? "A registry already exists in " : "Registry ready in ",
+    fputs(did->existed ? "A registry already exists in " : "Registry ready in ",
           stdout);
     print_path(dir);
     fputs(" (live state in ", stdout);
     print_path(admin_live_path(line->registry));
     fputs(")\n", stdout);
-    if (!existed) {
+    if (did->existed && !did->mended && !did->failed) {
+        puts("Owners, groups and modes are right: there was nothing to do");
+    }
+    if (did->rights.owner == 0) {
+        print_group(did->rights.services, "bide", "count and defer");
+        print_group(did->rights.operators, "bide-ops", "change policies");
+    }
+    if (!did->existed) {
         puts("Next: bide apply FILE (bide help keys lists what a policy can "
              "contain)");
     }
-    return STATUS_DONE;
+    return did->failed ? STATUS_NO : STATUS_DONE;
 }
 
 /* Writes the absolute form of `path` to `buffer`, because services run in other
@@ -98,14 +141,35 @@ check_live_directory(char *path)
     return STATUS_NO;
 }
 
+/* Reports whether a registry in `dir` has its live file outside `live`. */
+static bool
+has_other_live(const char *dir, const char *live)
+{
+    struct admin *a;
+    bool other = false;
+
+    if (!admin_open(dir, &a)) {
+        size_t length = strlen(live);
+
+        other = strncmp(admin_live_path(a), live, length) != 0 ||
+                strrchr(admin_live_path(a), '/') != admin_live_path(a) + length;
+        admin_close(a);
+    }
+    return other;
+}
+
 int
 init_command(struct command_line *line)
 {
     const char *dir = line->option[OPTION_DIR];
     const char *live = line->option[OPTION_LIVE];
     char dir_buffer[4096], live_buffer[4096];
+    struct admin_init how;
     int rc = 0;
 
+    if (line->option[OPTION_PRIVATE] && line->option[OPTION_PUBLIC]) {
+        return say_usage(line, "choose one of --private and --public");
+    }
     if (live) {
         int status = make_absolute(live, live_buffer, sizeof(live_buffer));
 
@@ -131,20 +195,27 @@ init_command(struct command_line *line)
     if (check_live_directory(live_buffer)) {
         return STATUS_NO;
     }
-    rc = admin_init(dir, live);
-    if (rc == BIDE_EEXIST && line->option[OPTION_LIVE]) {
+    if (line->option[OPTION_LIVE] && has_other_live(dir, live)) {
         say("%s: a registry already exists; the place of its live file cannot "
             "be changed",
             dir);
         return STATUS_NO;
     }
-    if (rc && rc != BIDE_EEXIST) {
+    how = (struct admin_init){.live_dir = live,
+                              .group = line->option[OPTION_GROUP],
+                              .operators = line->option[OPTION_OPERATORS],
+                              .is_private = line->option[OPTION_PRIVATE]  ? 1
+                                            : line->option[OPTION_PUBLIC] ? -1
+                                                                          : 0,
+                              .told = print_rights};
+    rc = admin_init(dir, &how);
+    if (rc) {
         return say_failure(rc, dir);
     }
-    if (rc == 0) {
+    if (!how.existed || how.mended) {
         say_changed();
     }
-    return print_registry(line, dir, rc == BIDE_EEXIST);
+    return print_registry(line, dir, &how);
 }
 
 /* ---- the result of apply ---- */

@@ -21,7 +21,7 @@ struct fact {
     const char *key;
     char text[2100];
 };
-enum { FACTS = 15 };
+enum { FACTS = 13 };
 
 static void
 write_facts(const struct doctor_finding *f, const char *bide, bool shell,
@@ -44,8 +44,6 @@ write_facts(const struct doctor_finding *f, const char *bide, bool shell,
     FACT("count", "%llu", (unsigned long long)f->count);
     FACT("s", "%s", f->count == 1 ? "" : "s");
     FACT("user", "%u", f->user);
-    FACT("owner", "%u", f->owner);
-    FACT("mode", "%s", f->mode);
     FACT("size", "%s", text_bytes(f->bytes).text);
     FACT("age", "%s", duration_round(f->age_ns).text);
     FACT("why", "%s", *f->words ? f->words : bide_strerror(f->rc));

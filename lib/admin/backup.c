@@ -31,6 +31,7 @@
 #include "base/crc32c.h"
 #include "base/failure.h"
 #include "base/paths.h"
+#include "base/safe.h"
 #include "registry/announce.h"
 #include "store/policies/writer.h"
 #include "store/queue/queue.h"
@@ -41,11 +42,10 @@ enum { TRIES = 4 };
 
 static const struct {
     const char *name, *lock; /* keeps its writers away */
-    mode_t mode;
-} files[FILES] = {{PATH_DEFERRED_JOURNAL, NULL, 0660},
-                  {PATH_DEFERRED, PATH_DEFERRED, 0660},
-                  {PATH_HISTORY, PATH_HISTORY_LOCK, 0640},
-                  {PATH_REGISTRY, PATH_REGISTRY_LOCK, 0640}};
+} files[FILES] = {{PATH_DEFERRED_JOURNAL, NULL},
+                  {PATH_DEFERRED, PATH_DEFERRED},
+                  {PATH_HISTORY, PATH_HISTORY_LOCK},
+                  {PATH_REGISTRY, PATH_REGISTRY_LOCK}};
 
 struct head {
     char magic[8];
@@ -282,10 +282,12 @@ move_file(const char *from, const char *dir, const char *kept, int file)
 {
     char fresh[PATH_MAX], old[PATH_MAX], place[PATH_MAX];
     FILE *f = fopen(path_in(from, files[file].name, fresh), "re");
-    int rc = f ? place_own(fileno(f), dir, files[file].mode)
-               : place_failed(fresh, errno);
+    int rc =
+        !f || safe_inherit(fileno(f), path_in(dir, files[file].name, place),
+                           SAFE_FILE)
+            ? place_failed(fresh, errno)
+            : 0;
 
-    path_in(dir, files[file].name, place);
     path_in(kept, files[file].name, old);
     if (!rc && (((file == POLICIES ? link(place, old) : rename(place, old)) &&
                  errno != ENOENT) ||

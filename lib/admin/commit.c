@@ -185,7 +185,7 @@ commit_end(struct edit *e, int rc, struct admin_results *out)
     rc = rc ? rc : check_all(e);
     if (rc == 0 && !e->change->dry_run && e->touched.count) {
         /* First: after the commit, a failure could not be reported. */
-        struct live *l = past_live(&e->a->past, true);
+        struct live *l = past_live_shared(&e->a->past, true);
 
         past_record_until_now(&e->a->past);
         if (l && announce_is_older(l, e->a->past.reader)) {
@@ -195,7 +195,7 @@ commit_end(struct edit *e, int rc, struct admin_results *out)
         if (rc == 0) {
             announce_change(e, l);
         }
-    } else if (rc == 0 && past_live(&e->a->past, false)) {
+    } else if (rc == 0 && past_live_shared(&e->a->past, false)) {
         announce_repair(e->a->past.live, e->a->past.reader);
     }
     assert(e->parents.count == 0); /* each compilation frees its own */

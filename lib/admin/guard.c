@@ -92,11 +92,19 @@ admin_guard(struct admin *a, const struct policy *p, const char *name,
     }
 }
 
+/* Returns 0 if the live state can be reset, or the failure. */
 static int
-fail_reset(int rc, const char *name, const char *scope)
+check_reset(struct admin *a, int rc, const char *name, const char *scope)
 {
-    struct failure *f = failure_begin(FAILURE_UNUSED, rc, name);
+    struct failure *f;
 
+    if (!rc) {
+        return past_live_shared(&a->past, false)
+                   ? 0
+                   : failure_of_store(BIDE_EPERM,
+                                      reader_live_path(a->past.reader), "");
+    }
+    f = failure_begin(FAILURE_UNUSED, rc, name);
     snprintf(f->scope, sizeof(f->scope), "%s", scope);
     return rc;
 }
@@ -110,8 +118,9 @@ admin_reset_breaker(struct admin *a, const char *name, const char *scope)
     if (rc == 0 && !g.guard.rings) {
         rc = BIDE_EFULL;
     }
+    rc = check_reset(a, rc, name, scope);
     if (rc) {
-        return fail_reset(rc, name, scope);
+        return rc;
     }
     breaker_reset(&g.guard, clock_monotonic_ns());
     cell_announce(g.cell);
@@ -124,11 +133,10 @@ admin_reset_budget(struct admin *a, const struct policy *p, const char *name,
                    const char *scope)
 {
     struct load_guard g;
-    int rc = find_budget(a, p, name, scope, &g);
+    int rc = check_reset(a, find_budget(a, p, name, scope, &g), name, "");
 
-    if (rc) {
-        return fail_reset(rc, name, "");
+    if (!rc) {
+        budget_reset(&g.guard);
     }
-    budget_reset(&g.guard);
-    return 0;
+    return rc;
 }

@@ -1,30 +1,174 @@
 /* Opens a registry, or makes one. */
 #include "open.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/failure.h"
 #include "base/paths.h"
 #include "policy/policy.h"
 #include "record/past.h"
+#include "store/file/place.h"
 #include "store/pages/pages.h"
 #include "store/policies/reader.h"
 #include "store/policies/writer.h"
 #include "store/queue/queue.h"
 #include "inside.h"
 
-int
-admin_init(const char *dir, const char *live_dir)
+/* ---- making and mending ---- */
+
+struct mending {
+    const char *dir;
+    struct admin_init *how;
+    bool locked;
+    size_t count;
+};
+
+static void
+mend_one(void *arg, const struct rights_fault *f)
+{
+    struct mending *m = arg;
+    size_t length = strlen(m->dir);
+    int error;
+
+    if (!f->is_wrong && !f->refused) {
+        return;
+    }
+    m->count++;
+    /* Without the lock, only what the lock needs. */
+    if (!m->locked &&
+        (strncmp(f->path, m->dir, length) ||
+         (f->path[length] && strcmp(f->path + length, "/" PATH_POLICIES) &&
+          strcmp(f->path + length, "/" PATH_REGISTRY_LOCK)))) {
+        return;
+    }
+    error = f->refused || !rights_mend(f) ? 0 : errno;
+    m->how->failed += f->refused || error;
+    m->how->mended += !f->refused && !error;
+    if (m->how->existed || f->refused || error) {
+        m->how->told(f->path, f, error);
+    }
+}
+
+/* Chooses the group of an option; root's is none. */
+static int
+choose_group(const char *dir, const char *name, gid_t *group)
+{
+    if (name) {
+        *group = rights_group(name);
+        if (*group == (gid_t)-1) {
+            return place_say(BIDE_EINVAL,
+                             "%s: there is no group %s\nmake it: addgroup "
+                             "--system %s",
+                             dir, name, name);
+        }
+        *group = *group ? *group : (gid_t)-1;
+    }
+    return 0;
+}
+
+static int
+choose_rights(const char *dir, const char *live, struct admin_init *how)
+{
+    struct rights *r = &how->rights;
+    int rc = rights_read(dir, live, r) ? place_failed(dir, errno) : 0;
+
+    rc = rc ? rc : choose_group(dir, how->group, &r->services);
+    rc = rc ? rc : choose_group(dir, how->operators, &r->operators);
+    r->is_private = how->is_private ? how->is_private > 0 : r->is_private;
+    return rc;
+}
+
+static int
+mend_rights(const char *dir, const char *live, struct admin_init *how)
+{
+    struct mending m = {.dir = dir, .how = how};
+    int lock, rc = choose_rights(dir, live, how);
+
+    if (rc) {
+        return rc;
+    }
+    rights_each(dir, live, &how->rights, mend_one, &m);
+    if (m.count) {
+        rc = place_lock(dir, "bide init", LOCK_WAIT_MS, &lock);
+        if (!rc) {
+            m.locked = true;
+            rights_each(dir, live, &how->rights, mend_one, &m);
+            place_unlock(lock);
+        }
+    }
+    return rc;
+}
+
+/* Makes the directories that are missing, and names them. */
+static int
+make_directories(const char *dir, struct admin_init *how)
+{
+    static const char *const names[] = {PATH_POLICIES, PATH_HISTORIES,
+                                        PATH_QUEUE};
+    char path[PATH_MAX];
+
+    for (size_t i = 0; i < 3 && how->existed; i++) {
+        snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+        if (access(path, F_OK) && errno == ENOENT) {
+            how->told(path, NULL, 0);
+            how->mended++;
+        }
+    }
+    return place_make(dir);
+}
+
+/* Makes the registry, after the place of its live file. */
+static int
+make_registry(const char *dir, const char *live_dir)
 {
     uint8_t id[REGISTRY_ID_SIZE];
-    int rc = writer_create(dir, live_dir, deferred_create, id);
+    char live[PATH_MAX];
+    int rc;
 
-    if (rc == BIDE_EEXIST || rc == BIDE_EMISSING) {
-        return failure_at(rc == BIDE_EEXIST ? FAILURE_EXISTS : FAILURE_CREATE,
-                          rc, dir, place_why());
+    snprintf(live, sizeof(live), "%s/live", live_dir);
+    if (paths_make_live(dir, live)) {
+        return place_failed(live_dir, errno);
     }
-    return failure_of_store(rc, dir, place_why());
+    rc = writer_create(dir, live_dir, deferred_create, id);
+    return rc == BIDE_EEXIST ? 0 : rc; /* another process was faster */
+}
+
+int
+admin_init(const char *dir, struct admin_init *how)
+{
+    char path[PATH_MAX];
+    struct reader *r = NULL;
+    int rc;
+
+    snprintf(path, sizeof(path), "%s/" PATH_REGISTRY, dir);
+    how->existed = !access(path, F_OK);
+    if (how->existed) {
+        rc = reader_open(dir, &r);
+        if (rc && rc != BIDE_EPERM) {
+            return failure_at(FAILURE_STORE, rc, dir, pages_why());
+        }
+    }
+    rc = make_directories(dir, how);
+    rc = rc ? rc : mend_rights(dir, r ? reader_live_path(r) : "", how);
+    rc = rc || how->existed ? rc : make_registry(dir, how->live_dir);
+    if (!rc && !r) {
+        rc = reader_open(dir, &r);
+        rc = rc ? place_say(rc, "%s", pages_why())
+                : mend_rights(dir, reader_live_path(r), how);
+    }
+    if (!rc && r && paths_make_live(dir, reader_live_path(r))) {
+        rc = place_failed(reader_live_path(r), errno);
+    }
+    reader_close(r);
+    return rc ? failure_at(rc == BIDE_EMISSING ? FAILURE_CREATE : FAILURE_STORE,
+                           rc, dir, place_why())
+              : 0;
 }
 
 int
@@ -104,7 +248,7 @@ admin_deferred_repair(struct admin *a, struct deferred_lost *out)
 void
 admin_deferred_arrived(struct admin *a, const char *policy)
 {
-    struct live *l = past_live(&a->past, false);
+    struct live *l = past_live_shared(&a->past, false);
     struct cell *c;
     uint32_t index;
 

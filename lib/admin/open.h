@@ -4,14 +4,28 @@
 #ifndef BIDE_ADMIN_OPEN_H
 #define BIDE_ADMIN_OPEN_H
 
+#include "rights.h"
+
 struct admin;
 struct deferred;
 struct deferred_lost;
 struct past;
 
-/* Makes a registry in `dir`, whose live file goes to `live_dir`.  BIDE_EEXIST:
- * there is one already. */
-int admin_init(const char *dir, const char *live_dir);
+/* How a registry is made.  NULL, 0: as an existing one has it, else as
+ * rights_read() says. */
+struct admin_init {
+    const char *live_dir;          /* for a new one */
+    const char *group, *operators; /* names or numbers; root's: none */
+    int is_private;                /* 1: yes, -1: no */
+    /* Is called for each file of an existing registry that was missing (`f` is
+     * NULL) or had other rights, with the errno if they could not be mended. */
+    void (*told)(const char *path, const struct rights_fault *f, int error);
+    bool existed; /* out, as what follows */
+    size_t mended, failed;
+    struct rights rights;
+};
+/* Makes a registry in `dir`, or mends the rights of the one that is there. */
+int admin_init(const char *dir, struct admin_init *how);
 
 /* Opens the registry in `dir`, NULL: in the default directory. */
 int admin_open(const char *dir, struct admin **out);

@@ -11,7 +11,6 @@ enum failure_kind {
     FAILURE_STORE,         /* path, words: the registry's files */
     FAILURE_HISTORY,       /* path, words: history.mdb could not be read */
     FAILURE_RECORDING,     /* words: history.mdb could not be written */
-    FAILURE_EXISTS,        /* path: it holds a registry already */
     FAILURE_CREATE,        /* words: no registry can be made there */
     FAILURE_NO_POLICY,     /* name, near */
     FAILURE_DELETED,       /* name, version, who: the policy was deleted */

@@ -1,7 +1,6 @@
 #include "paths.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <libgen.h>
 #include <limits.h>
 #include <pwd.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include <bide.h>
+#include "safe.h"
 
 static int
 check_length(int length, size_t size)
@@ -93,64 +93,24 @@ paths_absolute(const char *path)
     return all;
 }
 
-/* For root; /etc/group first: glibc's other look-ups crash without memory. */
-static gid_t
-find_group(void)
-{
-    char names[4096];
-    struct group group, *found = NULL;
-    FILE *f;
-
-    if (geteuid()) {
-        return (gid_t)-1;
-    }
-    f = fopen("/etc/group", "re");
-    while (f && !fgetgrent_r(f, &group, names, sizeof(names), &found) &&
-           strcmp(found->gr_name, "bide") != 0) {
-    }
-    if (!found && (f || errno != ENOMEM) &&
-        getgrnam_r("bide", &group, names, sizeof(names), &found)) {
-        found = NULL;
-    }
-    if (f) {
-        fclose(f);
-    }
-    return found ? found->gr_gid : (gid_t)-1;
-}
-
-struct owner
-paths_owner(const char *dir)
-{
-    struct owner o = {(uid_t)-1, (gid_t)-1};
-    char path[PATH_MAX];
-    struct stat st;
-
-    snprintf(path, sizeof(path), "%s/" PATH_REGISTRY, dir);
-    if (stat(path, &st)) {
-        o.group = find_group();
-    } else if (st.st_gid) {
-        o.group = st.st_gid;
-    }
-    if (!stat(dir, &st)) {
-        o.user = st.st_uid;
-        o.group = o.group == (gid_t)-1 ? st.st_gid : o.group;
-    }
-    return o;
-}
-
 int
 paths_make_live(const char *dir, const char *path)
 {
-    char copy[PATH_MAX];
-    struct owner o;
+    char copy[PATH_MAX], work[PATH_MAX];
+    struct stat of_dir, of_work;
 
     snprintf(copy, sizeof(copy), "%s", path); /* live_open refuses a longer */
+    snprintf(work, sizeof(work), "%s/" PATH_QUEUE, dir);
     if (!access(dirname(copy), F_OK) || errno != ENOENT) {
         return 0;
     }
-    o = paths_owner(dir);
-    return safe_make_directory(copy, o.user || !o.group ? 0700 : 02770, o) &&
-                   errno != EEXIST
+    return stat(dir, &of_dir) || stat(work, &of_work) ||
+                   safe_make_parents(copy) ||
+                   (safe_make_directory(
+                        copy,
+                        (of_work.st_mode & 02770) | (of_dir.st_mode & 011),
+                        (struct owner){of_work.st_uid, of_work.st_gid}) &&
+                    errno != EEXIST)
                ? safe_code(errno)
                : 0;
 }

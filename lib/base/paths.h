@@ -5,8 +5,6 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "safe.h"
-
 /* The files of a registry, by who writes them: operators, recorders, services.
  */
 #define PATH_POLICIES "policies"
@@ -35,10 +33,9 @@ int paths_live(char *buffer, size_t size);
  * working directory has no path (errno). */
 char *paths_absolute(const char *path);
 
-/* Returns whose the files of the registry in `dir` are, as bide init chose. */
-struct owner paths_owner(const char *dir);
-/* Makes the directory of a registry's live file, unless it is there, for its
- * group if it is root's and has one, else for its owner.  0 or BIDE_E. */
+/* Makes the directory of a registry's live file and its parents, unless it is
+ * there: for those who may defer work; who may pass `dir` may pass it, to read
+ * the live file.  0 or BIDE_E. */
 int paths_make_live(const char *dir, const char *path);
 
 #endif

@@ -129,7 +129,7 @@ safe_make(const char *path)
 }
 
 int
-safe_open_or_make(const char *path)
+safe_open_or_make(const char *path, mode_t mask)
 {
     int fd = -1;
 
@@ -139,6 +139,9 @@ safe_open_or_make(const char *path)
             return fd;
         }
         fd = safe_make(path);
+        if (fd >= 0 && safe_inherit(fd, path, mask)) {
+            return close_refused(fd);
+        }
         if (fd < 0 && errno != EEXIST) {
             return fd;
         }
@@ -175,18 +178,61 @@ safe_replaceable(const char *path)
     return safe_look(path) && errno != ENOENT && errno != EMLINK ? -1 : 0;
 }
 
-int
-safe_own(int fd, mode_t mode, struct owner o)
+/* Gives a new file or directory to an owner, as far as the caller may.  Another
+ * group than that one gets the rights that all have. */
+static int
+give_to(int fd, mode_t mode, struct owner o)
 {
+    struct statx st;
+
     if ((geteuid() || fchown(fd, o.user, o.group)) &&
-        fchown(fd, (uid_t)-1, o.group) && mode & S_ISGID) {
-        mode &= 0700;
+        fchown(fd, (uid_t)-1, o.group) &&
+        (statx(fd, "", AT_EMPTY_PATH, WANTED, &st) || st.stx_gid != o.group)) {
+        mode = (mode & 0700) | (mode & 07) * 011;
     }
     /* After fchown, which may clear the set-group-id bit. */
     return fchmod(fd, mode);
 }
 
+int
+safe_inherit(int fd, const char *path, mode_t mask)
+{
+    struct statx st;
+
+    return stat_directory(path, &st)
+               ? -1
+               : give_to(fd, (st.stx_mode | (st.stx_mode & 011) << 2) & mask,
+                         (struct owner){st.stx_uid, st.stx_gid});
+}
+
 /* ---- directories ---- */
+
+int
+safe_make_parents(const char *path)
+{
+    char copy[PATH_MAX];
+    struct stat st;
+
+    if (strlen(path) >= sizeof(copy)) {
+        return refuse(ENAMETOOLONG);
+    }
+    strcpy(copy, path);
+    for (char *slash = strchr(copy + 1, '/'); slash;
+         slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(copy, 0755) && errno != EEXIST) {
+            int error = errno;
+
+            /* For an existing parent on a read-only file system or in a
+             * directory of others, mkdir fails with EROFS or EACCES. */
+            if (stat(copy, &st) || !S_ISDIR(st.st_mode)) {
+                return refuse(error);
+            }
+        }
+        *slash = '/';
+    }
+    return 0;
+}
 
 int
 safe_make_directory(const char *path, mode_t mode, struct owner o)
@@ -203,7 +249,7 @@ safe_make_directory(const char *path, mode_t mode, struct owner o)
     }
     rc = statx(fd, "", AT_EMPTY_PATH, WANTED, &st) ? -1
          : st.stx_uid != geteuid()                 ? refuse(SAFE_STRANGER)
-                                                   : safe_own(fd, mode, o);
+                                                   : give_to(fd, mode, o);
     if (rc) {
         return close_refused(fd);
     }

@@ -22,14 +22,21 @@ struct owner {
     gid_t group;
 };
 
+/* The most rights of a file; of one that is locked, because who can open a file
+ * can lock it. */
+enum { SAFE_FILE = 0664, SAFE_LOCK = 0660 };
 enum { SAFE_STRANGER = 133 /* EHWPOISON: no file operation of ours has it */ };
 
 /* Opens an existing file for reading and writing. */
 int safe_open(const char *path);
 /* Makes a file with mode 0600.  EEXIST if the name is taken, by a link too. */
 int safe_make(const char *path);
-/* Opens the file; makes it if it is missing. */
-int safe_open_or_make(const char *path);
+/* Opens the file; makes it if it is missing, as safe_inherit. */
+int safe_open_or_make(const char *path, mode_t mask);
+/* Gives a new file the owner (if the caller is root), group and rights of its
+ * directory: who may write there may write it, and who may read or pass it may
+ * read it, within `mask`. */
+int safe_inherit(int fd, const char *path, mode_t mask);
 /* Makes `path`, a name that is ours alone; removes what has that name. */
 int safe_make_anew(const char *path);
 
@@ -41,14 +48,14 @@ int safe_look(const char *path);
  * that may be written.  It may have more names, which then keep it. */
 int safe_replaceable(const char *path);
 
-/* Makes a directory, as safe_own.  EEXIST if the name is taken. */
+/* Makes the missing parents of `path`, open to all but for the umask. */
+int safe_make_parents(const char *path);
+/* Makes a directory for that owner, as far as the caller may; with another
+ * group only for all.  EEXIST if the name is taken. */
 int safe_make_directory(const char *path, mode_t mode, struct owner o);
 /* Returns 0 if `path` is a directory, not a link, that no stranger can have
  * made: strangers can make one where all users may write. */
 int safe_directory(const char *path);
-/* Gives a new file to that owner (-1: as it is) as far as the caller may, and
- * sets the mode; of a directory not for another group. */
-int safe_own(int fd, mode_t mode, struct owner o);
 
 /* Returns the BIDE_E code of an errno of a file operation. */
 int safe_code(int error);

@@ -245,14 +245,13 @@ is_about_counting(const struct doctor_finding *f, const char *live)
     const char *name = strrchr(f->path, '/');
 
     switch (f->id) {
-    case FINDING_FILE_OPEN:
+    case FINDING_RIGHTS_OPEN:
     case FINDING_FILE_LINKED:
     case FINDING_FILE_IMMUTABLE:
     case FINDING_SPACE_LOW:
         return false;
-    case FINDING_FILE_OWNER:
-        return strcmp(f->path, live) == 0;
-    case FINDING_CANNOT_USE:
+    case FINDING_RIGHTS_WRONG:
+        return f->version; /* it is needed */
     case FINDING_FILE_REFUSED:
         return name && strncmp(name, "/deferred.", 10) != 0 &&
                strncmp(name, "/history.", 9) != 0;

@@ -31,9 +31,8 @@ struct doctor_finding {
                          "rights" */
     int rc;           /* a BIDE_E code: the reason if `words` is "" */
     uint32_t version;
-    uint32_t user, owner; /* the present one, and the one it should have */
+    uint32_t user;
     uint64_t count, bytes, age_ns;
-    char mode[16];                                          /* for chmod */
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1]; /* of the policy */
     char path[512];
     char words[400]; /* the reason in the words of the store or the system */

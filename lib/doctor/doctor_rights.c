@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "admin/rights.h"
 #include "base/paths.h"
 #include "base/safe.h"
 #include "doctor.h"
@@ -34,42 +35,17 @@ may_use(uid_t user, const gid_t *groups, size_t count, const struct stat *st,
     return user == 0 || (st->st_mode >> shift & wanted) == wanted;
 }
 
-/* As whom services come: as members of the group that most files have, if the
- * directory belongs to root, else as its owner. */
-struct services {
-    bool by_group;
-    uid_t uid;
-    gid_t gid;
-};
-
+/* As whom services come: as members of their group, else as the owner. */
 static bool
-may_services(const struct services *s, const struct stat *st, unsigned wanted)
+may_services(const struct rights *r, const struct stat *st, unsigned wanted)
 {
-    return may_use(s->by_group ? (uid_t)-1 : s->uid, &s->gid, 1, st, wanted);
-}
-
-static void
-check_use(struct doctor *d, const struct services *s, const char *path,
-          const struct stat *st, unsigned wanted)
-{
-    struct doctor_finding *f;
-
-    if (may_services(s, st, wanted)) {
-        return;
-    }
-    f = doctor_find(d, FINDING_CANNOT_USE, path, NULL);
-    f->owner = s->by_group ? s->gid : s->uid;
-    strcpy(f->name, s->by_group ? ":" : "");
-    snprintf(f->words, sizeof(f->words), "%s %u",
-             s->by_group ? "group" : "user", f->owner);
-    snprintf(f->mode, sizeof(f->mode), "%c+%s%s%s%s", s->by_group ? 'g' : 'u',
-             wanted & 4 ? "r" : "", wanted & 2 ? "w" : "",
-             wanted & 1 ? "x" : "", wanted == 7 && s->by_group ? "s" : "");
+    return may_use(r->services == (gid_t)-1 ? r->owner : (uid_t)-1,
+                   &r->services, 1, st, wanted);
 }
 
 /* Finds directories on the way to `path` that services cannot pass. */
 static void
-check_way(struct doctor *d, const struct services *s, const char *path)
+check_way(struct doctor *d, const struct rights *r, const char *path)
 {
     char way[PATH_MAX];
     struct stat st;
@@ -80,7 +56,7 @@ check_way(struct doctor *d, const struct services *s, const char *path)
     for (char *slash = strchr(way + 1, '/'); slash;
          slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        if (stat(way, &st) == 0 && !may_services(s, &st, 1)) {
+        if (stat(way, &st) == 0 && !may_services(r, &st, 1)) {
             doctor_find(d, FINDING_WAY_CLOSED, way, NULL);
         }
         *slash = '/';
@@ -90,10 +66,9 @@ check_way(struct doctor *d, const struct services *s, const char *path)
 /* ---- the directory of the live file ---- */
 
 static void
-check_live_directory(struct doctor *d, const struct services *s)
+check_live_directory(struct doctor *d, const struct rights *r)
 {
     char path[sizeof(d->out->live)], parent[sizeof(path)];
-    struct doctor_finding *f;
     struct stat st, above;
     bool missing;
 
@@ -101,76 +76,37 @@ check_live_directory(struct doctor *d, const struct services *s)
     dirname(path);
     strcpy(parent, path);
     dirname(parent);
-    check_way(d, s, path);
+    check_way(d, r, path);
     missing = lstat(path, &st) != 0;
     if (missing && errno != ENOENT) {
         doctor_unseen(d, path);
-    } else if (missing ? stat(parent, &above) || !may_services(s, &above, 3)
+    } else if (missing ? stat(parent, &above) || !may_services(r, &above, 3)
                        : safe_directory(path)) {
-        f = doctor_find(d,
-                        missing ? FINDING_LIVE_DIRECTORY_NONE
-                        : S_ISLNK(st.st_mode) && d->has_ours
-                            ? FINDING_LIVE_LINKED
-                            : FINDING_LIVE_DIRECTORY_REFUSED,
-                        path, missing ? NULL : safe_why(errno));
-        f->user = s->uid;
-        f->owner = s->gid;
-        strcpy(f->mode, s->by_group ? "2770" : "700");
-    } else if (!missing) {
-        check_use(d, s, path, &st, 7);
-        /* A live file is made with the owner of its directory. */
-        if (st.st_uid != 0 && st.st_uid != s->uid &&
-            !lstat(d->out->live, &above) && above.st_uid == s->uid) {
-            f = doctor_find(d, FINDING_FILE_OWNER, path, NULL);
-            f->user = st.st_uid;
-            f->owner = s->uid;
-        }
-        if ((st.st_mode & (S_IWOTH | S_ISVTX)) == (S_IWOTH | S_ISVTX)) {
-            doctor_find(d, FINDING_LIVE_DIRECTORY_SHARED, path, NULL);
-        } else if (st.st_mode & S_IWOTH) {
-            f = doctor_find(d, FINDING_FILE_OPEN, path,
-                            "all users can replace the live file");
-            strcpy(f->mode, "o-w");
-        }
-        doctor_state(d, path);
+        doctor_find(d,
+                    missing ? FINDING_LIVE_DIRECTORY_NONE
+                    : S_ISLNK(st.st_mode) && d->has_ours
+                        ? FINDING_LIVE_LINKED
+                        : FINDING_LIVE_DIRECTORY_REFUSED,
+                    path, missing ? NULL : safe_why(errno));
+    } else if (!missing && !rights_of_live(path) &&
+               (st.st_mode & S_IWOTH || !may_services(r, &st, 3))) {
+        doctor_find(d, FINDING_LIVE_DIRECTORY_SHARED, path,
+                    st.st_mode & S_IWOTH
+                        ? "all users can make files there, so services of "
+                          "other users do not trust the live file"
+                        : "services cannot make files there");
     }
 }
 
 /* ---- files ---- */
 
-#define OTHERS "users other than the owner can "
-
-enum { DIRECTORY, REGISTRY }; /* the first ones */
-
-static const struct {
-    const char *name;      /* "": the directory itself; NULL: the live file;
-                              ".bell": the file beside it (live/wake.h) */
-    unsigned group, owner; /* the rights that services need as one or other */
-    mode_t never;
-    const char *mode, *why; /* of `never`: the mode without, and the harm */
-} rights[] = {
-    {"", 1, 7, 022, "g-w,o-w", OTHERS "replace policies"},
-    {PATH_REGISTRY, 4, 6, 022, "g-w,o-w", OTHERS "change policies"},
-    {PATH_REGISTRY_LOCK, 0, 6, 077, "600", OTHERS "block changes"},
-    {PATH_REGISTRY_CHECKED, 0, 6, 022, "g-w,o-w", OTHERS "hide damage"},
-    {PATH_HISTORY, 0, 6, 022, "g-w,o-w", OTHERS "change the history"},
-    {PATH_HISTORY_LOCK, 0, 6, 077, "600", OTHERS "block recorders"},
-    {PATH_HISTORY_CHECKED, 0, 6, 022, "g-w,o-w", OTHERS "hide damage"},
-    {PATH_DEFERRED, 6, 6, 007, "o-rwx", "all users can use deferred work"},
-    {PATH_DEFERRED_JOURNAL, 6, 6, 007, "o-rwx",
-     "all users can use deferred work"},
-    {PATH_DEFERRED_CHECKED, 6, 6, 007, "o-rwx", "all users can hide damage"},
-    {NULL, 6, 6, 007, "o-rwx", "all users can change statistics"},
-    {".bell", 6, 6, 002, "o-w", "all users can wake event loops"},
-};
-
 /* Reports something that nobody may write, if it is that.  A link to a file can
- * be replaced by the file, but the live file must stay the same.  Something
- * else is found once, as the reason why the file cannot be read. */
+ * be replaced by the file, but the live file (`live`: "") must stay the same.
+ * Something else is found once, as the reason why the file cannot be read. */
 static bool
-is_refused(struct doctor *d, const char *path, const char *name)
+is_refused(struct doctor *d, const char *path, const char *live)
 {
-    bool is_ours = !name && d->has_ours;
+    bool is_ours = live && !*live && d->has_ours;
     int error = safe_look(path) ? errno : 0;
     enum finding_id id = !is_ours         ? FINDING_FILE_REFUSED
                          : error == ELOOP ? FINDING_LIVE_LINKED
@@ -178,10 +114,10 @@ is_refused(struct doctor *d, const char *path, const char *name)
     struct doctor_report *r = d->out;
     struct stat st;
 
-    if (!safe_refused(error) || (error == SAFE_STRANGER && (name || is_ours))) {
+    if (!safe_refused(error) || error == SAFE_STRANGER) {
         return false;
     }
-    if (name && *name != '.' && stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+    if (!live && stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
         id = FINDING_FILE_LINKED;
     }
     for (size_t i = 0; i < r->count && id != FINDING_FILE_LINKED; i++) {
@@ -194,37 +130,48 @@ is_refused(struct doctor *d, const char *path, const char *name)
     return true;
 }
 
+/* Adds wrong rights, as one finding for all files that bide init mends. */
 static void
-check_file(struct doctor *d, const struct services *s, size_t i)
+find_rights(struct doctor *d, const struct rights_fault *f)
 {
-    const char *name = rights[i].name;
-    bool is_live = !name || *name == '.';
-    const char *path = is_live ? d->out->live : doctor_file(d, name);
-    struct doctor_finding *f;
-    struct stat st;
+    enum finding_id id =
+        f->is_open ? FINDING_RIGHTS_OPEN : FINDING_RIGHTS_WRONG;
+    struct doctor_finding *found = NULL;
+    uint64_t others = 0;
 
-    if (is_live && name && *path) {
-        snprintf(d->file, sizeof(d->file), "%s%s", d->out->live, name);
-        path = d->file;
+    for (size_t i = 0; i < d->out->count && !found; i++) {
+        found = d->out->findings[i].id == id ? &d->out->findings[i] : NULL;
     }
-    if (!*path || lstat(path, &st) ||
-        (i == REGISTRY && !d->admin && !S_ISREG(st.st_mode))) {
-        return; /* the other checks report these */
-    }
-    if (i != DIRECTORY && is_refused(d, path, name)) {
+    if (found && (found->version || !f->is_needed)) {
+        found->count++;
         return;
     }
-    if (st.st_mode & rights[i].never) {
-        f = doctor_find(d, FINDING_FILE_OPEN, path, rights[i].why);
-        strcpy(f->mode, rights[i].mode);
+    if (found) {
+        others = found->count;
+        snprintf(found->path, sizeof(found->path), "%s", f->path);
+    } else {
+        found = doctor_find(d, id, f->path, NULL);
     }
-    check_use(d, s, path, &st, s->by_group ? rights[i].group : rights[i].owner);
-    doctor_state(d, path);
-    if (st.st_uid != s->uid &&
-        ((!is_live && strncmp(name, "deferred.", 9)) || safe_look(path))) {
-        f = doctor_find(d, FINDING_FILE_OWNER, path, NULL);
-        f->user = st.st_uid;
-        f->owner = s->uid;
+    found->count = others + 1;
+    found->version = f->is_needed;
+    snprintf(found->words, sizeof(found->words), "%s, not %s", f->is, f->right);
+}
+
+static void
+check_file(void *arg, const struct rights_fault *f)
+{
+    struct doctor *d = arg;
+    const char *live = d->out->live;
+    bool is_live = *live && strncmp(f->path, live, strlen(live)) == 0;
+
+    doctor_state(d, f->path);
+    if (!f->refused) {
+        if (f->is_wrong) {
+            find_rights(d, f);
+        }
+    } else if (!is_refused(d, f->path,
+                           is_live ? f->path + strlen(live) : NULL)) {
+        doctor_find(d, FINDING_FILE_REFUSED, f->path, f->refused);
     }
 }
 
@@ -463,75 +410,24 @@ find_older(struct doctor *d, struct program *p)
 
 /* ---- all ---- */
 
-/* Returns the group, but not root's, of most files that services use, and at
- * least of two; of several the directory's, which is also the default. */
-static gid_t
-find_group(struct doctor *d, gid_t first)
-{
-    static const char *const files[] = {PATH_REGISTRY, PATH_DEFERRED,
-                                        PATH_DEFERRED_JOURNAL};
-    enum { FILES = sizeof(files) / sizeof(files[0]) };
-    gid_t group[FILES + 2] = {first};
-    size_t count = 1, most = 1, votes;
-    char path[sizeof(d->out->live)];
-    struct stat st;
-
-    for (size_t i = 0; i <= FILES; i++) {
-        strcpy(path, i < FILES ? doctor_file(d, files[i]) : d->out->live);
-        if (stat(i < FILES ? path : dirname(path), &st) == 0) {
-            group[count++] = st.st_gid;
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        votes = 0;
-        for (size_t k = 0; k < count; k++) {
-            votes += group[i] != 0 && group[k] == group[i];
-        }
-        first = votes > most ? group[i] : first;
-        most = votes > most ? votes : most;
-    }
-    return first;
-}
-
-/* Returns the owner of registry.mdb, unless registry.lock and the directory are
- * another's.  Files made later have the owner of the directory. */
-static uid_t
-find_owner(struct doctor *d, uid_t of_directory)
-{
-    struct stat st;
-    uid_t owner =
-        lstat(doctor_file(d, PATH_REGISTRY), &st) ? of_directory : st.st_uid;
-
-    return !lstat(doctor_file(d, PATH_REGISTRY_LOCK), &st) &&
-                   st.st_uid == of_directory
-               ? of_directory
-               : owner;
-}
-
 static void
 check_rights(struct doctor *d)
 {
-    struct services s;
-    struct stat dir;
+    struct rights r;
 
-    if (stat(d->out->dir, &dir)) {
+    if (rights_read(d->out->dir, d->out->live, &r)) {
         doctor_find(d, FINDING_UNSEEN, d->out->dir, strerror(errno));
         return;
     }
-    s = (struct services){.uid = find_owner(d, dir.st_uid),
-                          .gid = find_group(d, dir.st_gid)};
-    s.by_group = s.uid == 0 && s.gid != 0;
-    check_way(d, &s, d->out->dir);
+    check_way(d, &r, d->out->dir);
     if (access(d->out->dir, X_OK)) {
         doctor_unseen(d, d->out->dir);
         return;
     }
     if (*d->out->live) {
-        check_live_directory(d, &s);
+        check_live_directory(d, &r);
     }
-    for (size_t i = 0; i < sizeof(rights) / sizeof(rights[0]); i++) {
-        check_file(d, &s, i);
-    }
+    rights_each(d->out->dir, d->out->live, &r, check_file, d);
 }
 
 void

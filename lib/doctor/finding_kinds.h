@@ -4,7 +4,7 @@
  * put in place of its name in braces.  In a command, paths are quoted.
  *
  *   {bide}    the command bide, with its --dir
- *   {path} {name} {version} {count} {user} {owner} {mode}
+ *   {path} {name} {version} {count} {user}
  *   {cell}    the policy, with its scope: pay, pay/api.example.com
  *   {in}      " --scope api.example.com" if there is a scope
  *   {others}  " and others" if there are more policies than {name}
@@ -205,12 +205,14 @@ FINDING(DEFERRED_OVERDUE, WRONG, deferred, "deferred work has been due for "
         "{age}", "", "check that a worker runs: bide deferred work, or bide "
         "deferred replay")
 
-FINDING(FILE_OPEN, WRONG, rights, "{path}: {why}", "chmod {mode} {path}", "")
+FINDING(RIGHTS_WRONG, WRONG, rights, "{path}{others}: {why}, so those who "
+        "should use it cannot", "{bide} init", "run it as root, or as the "
+        "owner of the registry")
+FINDING(RIGHTS_OPEN, WRONG, rights, "{path}{others}: {why}, so more users can "
+        "use it than should", "{bide} init", "run it as root, or as the owner "
+        "of the registry")
 FINDING(FILE_REFUSED, WRONG, rights, "{path}: {why}", "mv {path} {path}.away",
         "")
-FINDING(FILE_OWNER, WRONG, rights, "{path} belongs to user {user}, the "
-        "registry to user {owner}", "chown {owner} {path}", "if user {user} is "
-        "to own the registry, give it the other files instead")
 FINDING(LIVE_LINKED, WRONG, rights, "{path}: {why}", "target=$(readlink -f "
         "{path}) && rm {path} && mv \"$target\" {path}", "")
 FINDING(LIVE_NAMED_TWICE, WRONG, rights, "{path}: {why}", "find \"$(findmnt "
@@ -220,8 +222,6 @@ FINDING(FILE_LINKED, WRONG, rights, "{path}: {why}", "cp -p {path} {path}.new "
         "&& mv {path}.new {path}", "meanwhile nothing may write it")
 FINDING(FILE_IMMUTABLE, WRONG, rights, "{path} has an attribute that forbids "
         "changes", "chattr -i -a {path}", "")
-FINDING(CANNOT_USE, WRONG, rights, "{path} cannot be used as it should: {why} "
-        "needs {mode}", "chown {name}{owner} {path} && chmod {mode} {path}", "")
 FINDING(SERVICE_OUTSIDE, WRONG, rights, "process {count} ({name}) of user "
         "{user} uses this registry, but may not read it or write {path}: it "
         "follows no change, or counts for itself", "", "make the user a member "
@@ -234,15 +234,12 @@ FINDING(SERVICE_OLDER, WRONG, rights, "process {count} ({name}) of user {user} "
 FINDING(WAY_CLOSED, WRONG, rights, "services cannot pass through {path}",
         "chmod a+x {path}", "")
 FINDING(LIVE_DIRECTORY_NONE, WRONG, rights, "{path} is missing and services "
-        "cannot make it, so they count each for itself", "install -d -m {mode} "
-        "-o {user} -g {owner} {path}", "systemd-tmpfiles can make it at each "
-        "boot")
+        "cannot make it, so they count each for itself", "{bide} init",
+        "systemd-tmpfiles can make it at each boot")
 FINDING(LIVE_DIRECTORY_REFUSED, WRONG, rights, "{path}: no directory for live "
-        "state: {why}", "mv {path} {path}.away && install -d -m {mode} -o "
-        "{user} -g {owner} {path}", "")
-FINDING(LIVE_DIRECTORY_SHARED, WRONG, rights, "{path}: all users can make "
-        "files there, so services of other users do not trust the live file",
-        "", "create a new registry whose --live is a directory of its own")
+        "state: {why}", "mv {path} {path}.away && {bide} init", "")
+FINDING(LIVE_DIRECTORY_SHARED, WRONG, rights, "{path}: {why}", "",
+        "create a new registry whose --live is a directory of its own")
 FINDING(LOCK_STOPPED, WRONG, rights, "{path} is locked by process {count} "
         "({name}), which is stopped", "kill -CONT {count}", "until then others "
         "wait for it, and give up")

@@ -195,7 +195,8 @@ open_checked(const char *path, const uint8_t id[16], struct live_header *out,
 }
 
 int
-live_look(const char *path, const uint8_t id[16], struct live_header *out)
+file_look(const char *path, const uint8_t id[16], struct live_header *out,
+          int *out_fd)
 {
     struct stat st;
     uint64_t inode;
@@ -209,23 +210,35 @@ live_look(const char *path, const uint8_t id[16], struct live_header *out)
         return live_error(errno);
     }
     rc = check_file(fd, id, out, &inode);
-    close(fd);
+    if (rc) {
+        close(fd);
+    } else {
+        *out_fd = fd;
+    }
+    return rc;
+}
+
+int
+live_look(const char *path, const uint8_t id[16], struct live_header *out)
+{
+    int fd, rc = file_look(path, id, out, &fd);
+
+    if (!rc) {
+        close(fd);
+    }
     return rc;
 }
 
 /* ---- a new file ---- */
 
 static int
-write_draft(int fd, const char *directory, const uint8_t id[16])
+write_draft(int fd, const char *path, const uint8_t id[16])
 {
     struct live_header h;
     struct stat st;
     int rc;
 
-    /* As its directory, even if that has no set-group-ID bit. */
-    if (stat(directory, &st) ||
-        safe_own(fd, 0660, (struct owner){st.st_uid, st.st_gid}) ||
-        ftruncate(fd, (off_t)LIVE_SIZE)) {
+    if (safe_inherit(fd, path, SAFE_FILE) || ftruncate(fd, (off_t)LIVE_SIZE)) {
         return live_error(errno);
     }
     file_header(id, &h);
@@ -307,7 +320,7 @@ make_file(const char *path, const char *directory, const uint8_t id[16],
     if (rc) {
         return rc;
     }
-    rc = write_draft(d.fd, directory, id);
+    rc = write_draft(d.fd, path, id);
     rc = rc ? rc : publish(&d, path);
     if (d.name[0]) {
         unlink(d.name);

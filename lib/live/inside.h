@@ -23,7 +23,8 @@ enum {
 struct live {
     char *memory; /* private: everything; else header to directory */
     size_t memory_size;
-    char *path; /* NULL: private */
+    char *path;  /* NULL: private */
+    int sharing; /* MAP_SHARED; MAP_PRIVATE: opened for reading */
     _Atomic int fd;
     uint64_t device, inode;
     uint32_t cell_max, stripes;
@@ -76,6 +77,9 @@ bool live_write(struct live *l, uint64_t offset, const void *from, size_t size);
 /* Opens or makes the file; *out is its checked header.  In file.c. */
 int file_attach(const char *path, const uint8_t id[16], struct live_header *out,
                 int *out_fd);
+/* Opens the file for reading, as live_look. */
+int file_look(const char *path, const uint8_t id[16], struct live_header *out,
+              int *out_fd);
 /* Reserve space for a range (0 or BIDE_E), fill in a new file's header. */
 int file_reserve(int fd, uint64_t offset, uint64_t size);
 void file_header(const uint8_t id[16], struct live_header *out);

@@ -44,7 +44,8 @@ allocate_live(void)
 }
 
 static int
-attach_file(struct live *l, const char *path, const uint8_t id[16])
+attach_file(struct live *l, const char *path, const uint8_t id[16],
+            bool reading)
 {
     struct live_header h;
     struct stat st;
@@ -56,7 +57,7 @@ attach_file(struct live *l, const char *path, const uint8_t id[16])
     if (!l->path || !l->parts) {
         return BIDE_ENOMEM;
     }
-    rc = file_attach(path, id, &h, &fd);
+    rc = (reading ? file_look : file_attach)(path, id, &h, &fd);
     if (rc) {
         return rc;
     }
@@ -73,8 +74,9 @@ attach_file(struct live *l, const char *path, const uint8_t id[16])
     if (l->scale.mult && !clock_scale_ok(l->scale)) {
         l->scale = clock_measure();
     }
+    l->sharing = reading ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED;
     l->memory =
-        mmap(NULL, LIVE_CELLS, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        mmap(NULL, LIVE_CELLS, PROT_READ | PROT_WRITE, l->sharing, fd, 0);
     if (l->memory == MAP_FAILED) {
         l->memory = NULL;
         return BIDE_ENOMEM;
@@ -83,8 +85,9 @@ attach_file(struct live *l, const char *path, const uint8_t id[16])
     return 0;
 }
 
-int
-live_open(const char *path, const uint8_t id[16], struct live **out)
+static int
+open_live(const char *path, const uint8_t id[16], bool reading,
+          struct live **out)
 {
     struct live *l = allocate_live();
     struct file_limit limit;
@@ -94,7 +97,7 @@ live_open(const char *path, const uint8_t id[16], struct live **out)
         return BIDE_ENOMEM;
     }
     file_limit_begin(&limit);
-    rc = attach_file(l, path, id);
+    rc = attach_file(l, path, id, reading);
     file_limit_end(&limit);
     if (rc) {
         live_close(l);
@@ -105,6 +108,20 @@ live_open(const char *path, const uint8_t id[16], struct live **out)
     live_put_back(l, !atomic_load(&live_header(l)->cells_used));
     *out = l;
     return 0;
+}
+
+int
+live_open(const char *path, const uint8_t id[16], struct live **out)
+{
+    return open_live(path, id, false, out);
+}
+
+int
+live_open_reading(const char *path, const uint8_t id[16], struct live **out)
+{
+    int rc = open_live(path, id, false, out);
+
+    return rc == BIDE_EPERM && open_live(path, id, true, out) == 0 ? 0 : rc;
 }
 
 /* Returns the offset of the bodies in a private live state.  They follow the
@@ -191,6 +208,12 @@ live_is_private(const struct live *l)
     return !l->path;
 }
 
+bool
+live_is_reading(const struct live *l)
+{
+    return l->sharing & MAP_PRIVATE;
+}
+
 static bool
 is_attached_file(const struct live *l, const struct stat *st)
 {
@@ -261,7 +284,7 @@ live_fd(struct live *l)
     if (old >= 0 && !fstat(old, &st) && is_attached_file(l, &st)) {
         return old;
     }
-    fd = safe_open(l->path);
+    fd = live_is_reading(l) ? -1 : safe_open(l->path);
     if (fd < 0) {
         return -1;
     }
@@ -295,7 +318,7 @@ map_item(struct live *l, _Atomic(char *) *segments, uint32_t index,
     if (fd < 0) {
         return NULL;
     }
-    p = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+    p = mmap(NULL, length, PROT_READ | PROT_WRITE, l->sharing, fd,
              (off_t)offset);
     if (p == MAP_FAILED) {
         return NULL;

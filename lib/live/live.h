@@ -38,6 +38,12 @@ struct live;
  * cannot reserve space).  Close with live_close. */
 int live_open(const char *path, const uint8_t id[16], struct live **out);
 
+/* As live_open, but if the file may only be read, opens it for that: what is
+ * written into the live state stays in this process. */
+int live_open_reading(const char *path, const uint8_t id[16],
+                      struct live **out);
+bool live_is_reading(const struct live *l);
+
 /* Checks the header of the file at `path`, which live_open may refuse, as a
  * link or the file of a stranger, and changes nothing.  Returns 0, LIVE_STALE
  * (from an earlier boot or of an older format: live_open would replace it),

@@ -74,7 +74,6 @@ int
 bell_open(struct live *l)
 {
     char path[PATH_MAX];
-    struct stat st;
     int fd;
 
     if (!bell_path(l, path)) {
@@ -85,8 +84,7 @@ bell_open(struct live *l)
         return fd;
     }
     fd = safe_make(path);
-    if (fd >= 0 && (stat(l->path, &st) ||
-                    safe_own(fd, 0660, (struct owner){st.st_uid, st.st_gid}))) {
+    if (fd >= 0 && safe_inherit(fd, path, SAFE_LOCK)) {
         close(fd);
         return -1;
     }

@@ -31,6 +31,9 @@ void past_close(struct past *p);
 /* Returns the live state, opened on first use and owned by `p`; NULL if that
  * fails, or if none exists and `create` is false. */
 struct live *past_live(struct past *p, bool create);
+/* As past_live, to change it: NULL, with BIDE_EPERM in p->live_rc, if it may
+ * only be read. */
+struct live *past_live_shared(struct past *p, bool create);
 
 /* ---- reading the history ---- */
 

@@ -211,7 +211,7 @@ record_cells(struct past *p, struct live *l, const struct recorder_options *how,
 void
 past_record_until_now(struct past *p)
 {
-    struct live *l = past_live(p, false);
+    struct live *l = past_live_shared(p, false);
     struct recording_source from;
     struct recording *r;
 
@@ -314,7 +314,7 @@ int
 past_record(struct past *p, const struct recorder_options *how,
             struct recorded *out)
 {
-    struct live *l = past_live(p, false);
+    struct live *l = past_live_shared(p, false);
     int rc;
 
     *out = (struct recorded){.nothing = l == NULL};

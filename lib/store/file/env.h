@@ -45,7 +45,6 @@ MDB_val lmdb_val(const void *bytes, size_t length);
 /* A file to make, as struct place_new. */
 struct lmdb_new {
     const char *dir, *path;
-    mode_t mode;
     size_t reserve; /* bytes of disk space to allocate; 0: none */
     bool keep_old;  /* keep the file that has the name as "n->path.damaged" */
     int (*fill)(void *arg, MDB_txn *txn); /* writes the first transaction */

@@ -79,7 +79,6 @@ lmdb_make_file(struct lmdb_new *n)
 {
     return place_make_file(&(struct place_new){.dir = n->dir,
                                                .path = n->path,
-                                               .mode = n->mode,
                                                .fill = fill_file,
                                                .before = finish_file,
                                                .arg = n});

@@ -108,98 +108,59 @@ place_path(const char *dir, const char *name)
 }
 
 int
-place_own(int fd, const char *dir, mode_t mode)
-{
-    return safe_own(fd, mode, paths_owner(dir)) ? place_failed(dir, errno) : 0;
-}
-
-/* Makes all directories of `path` but the last; `path` is changed meanwhile. */
-static int
-make_parents(char *path)
-{
-    for (char *slash = strchr(path + 1, '/'); slash;
-         slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdir(path, 0755) && errno != EEXIST) {
-            int error = errno;
-            struct stat st;
-
-            /* For an existing parent on a read-only file system or in a
-             * directory of others, mkdir fails with EROFS or EACCES. */
-            if (stat(path, &st) || !S_ISDIR(st.st_mode)) {
-                return place_failed(path, error);
-            }
-        }
-        *slash = '/';
-    }
-    return 0;
-}
-
-/* Makes the directory itself and its parents. */
-static int
-make_first(const char *dir)
-{
-    char *path;
-    int rc;
-
-    path = strdup(dir);
-    if (!path) {
-        return place_failed(dir, ENOMEM);
-    }
-    for (char *end = path + strlen(path); end > path + 1 && end[-1] == '/';) {
-        *--end = '\0';
-    }
-    rc = *path ? make_parents(path) : place_failed(dir, ENOENT);
-    if (!rc && safe_make_directory(path, 02750, paths_owner(path)) &&
-        errno != EEXIST) {
-        rc = place_failed(dir, errno);
-    }
-    free(path);
-    return rc;
-}
-
-int
 place_make(const char *dir)
 {
     static const struct {
         const char *name;
         mode_t mode;
-    } inside[] = {
-        {PATH_POLICIES, 02750}, {PATH_HISTORIES, 02750}, {PATH_QUEUE, 02770}};
-    struct stat st;
+    } parts[] = {{"", 0755},
+                 {PATH_POLICIES, 0755},
+                 {PATH_HISTORIES, 0755},
+                 {PATH_QUEUE, 0700}};
+    struct stat st = {.st_uid = geteuid(), .st_gid = getegid()};
     int rc = 0;
 
-    if (stat(dir, &st)) {
-        rc = make_first(dir);
-    } else if (!S_ISDIR(st.st_mode)) {
-        rc = place_say(BIDE_ESYS, "%s is not a directory", dir);
-    }
-    for (size_t i = 0; i < 3 && !rc; i++) {
-        char *path = place_path(dir, inside[i].name);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts) && !rc; i++) {
+        char *path = place_path(dir, parts[i].name);
 
-        rc = !path ? place_failed(dir, ENOMEM)
-             : safe_make_directory(path, inside[i].mode, paths_owner(dir)) &&
-                     errno != EEXIST
+        for (char *end = path ? path + strlen(path) : NULL;
+             end > path + 1 && end[-1] == '/';) {
+            *--end = '\0';
+        }
+        rc = !path   ? place_failed(dir, ENOMEM)
+             : !*dir ? place_failed(dir, ENOENT)
+             : safe_make_parents(path) ||
+                     (safe_make_directory(
+                          path, parts[i].mode,
+                          (struct owner){st.st_uid, st.st_gid}) &&
+                      errno != EEXIST)
                  ? place_failed(path, errno)
+             : i == 0 && (stat(path, &st) || !S_ISDIR(st.st_mode))
+                 ? place_say(BIDE_ESYS, "%s is not a directory", path)
                  : 0;
         free(path);
     }
     return rc;
 }
 
+/* Opens the directory of `path`. */
+static int
+open_directory(const char *path)
+{
+    char copy[PATH_MAX];
+
+    snprintf(copy, sizeof(copy), "%s", path);
+    return open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
 int
 place_sync(const char *path)
 {
-    char copy[PATH_MAX], *dir;
-    int fd, rc = 0;
-
-    snprintf(copy, sizeof(copy), "%s", path);
-    dir = dirname(copy);
-    fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open_directory(path), rc = 0;
 
     /* Some file systems cannot sync a directory; they return EINVAL. */
     if (fd < 0 || (fsync(fd) && errno != EINVAL)) {
-        rc = place_failed(dir, errno);
+        rc = place_failed(path, errno);
     }
     if (fd >= 0) {
         close(fd);
@@ -223,7 +184,9 @@ place_make_file(const struct place_new *n)
         return rc;
     }
     rc = n->fill(n->arg, fresh, fd);
-    rc = rc ? rc : place_own(fd, n->dir, n->mode);
+    if (!rc && safe_inherit(fd, n->path, SAFE_FILE)) {
+        rc = place_failed(n->path, errno);
+    }
     close(fd);
     if (!rc && n->before) {
         rc = n->before(n->arg);
@@ -297,9 +260,8 @@ refuse_locked(int fd, unsigned wait_ms)
                      command, since < now ? (now - since) / NS_PER_S : 0, gave);
 }
 
-/* Waits until `until` (CLOCK_MONOTONIC, ns) for the lock on `fd`.  Returns 0
- * with the lock, EAGAIN if `path` names another file now, or a BIDE_E code;
- * BIDE_ELOCKED without a message. */
+/* Waits until `until` (CLOCK_MONOTONIC, ns) for the lock on `fd`.  Returns 0 or
+ * a BIDE_E code; BIDE_ELOCKED without a message. */
 static int
 wait_for_lock(int fd, const char *path, uint64_t until)
 {
@@ -314,11 +276,27 @@ wait_for_lock(int fd, const char *path, uint64_t until)
         }
         nanosleep(&pause, NULL);
     }
-    /* A file that was removed while we waited would be a lock that no other
-     * process sees. */
-    return !safe_check(fd, path) ? 0
-           : errno == ENOENT     ? EAGAIN
-                                 : place_failed(path, errno);
+    return 0;
+}
+
+int
+place_lock_directory(const char *path, int *out_fd)
+{
+    int fd = open_directory(path);
+    int rc =
+        fd < 0 ? place_failed(path, errno)
+               : wait_for_lock(fd, path,
+                               clock_monotonic_ns() + LOCK_WAIT_MS * NS_PER_MS);
+
+    if (rc == BIDE_ELOCKED) {
+        refuse_locked(fd, LOCK_WAIT_MS);
+    }
+    if (!rc) {
+        *out_fd = fd;
+    } else if (fd >= 0) {
+        close(fd);
+    }
+    return rc;
 }
 
 int
@@ -329,14 +307,15 @@ place_wait(const char *dir, const char *name, unsigned wait_ms, int *out_fd)
     int rc = path ? EAGAIN : place_failed(dir, ENOMEM);
 
     while (rc == EAGAIN) {
-        bool fresh = access(path, F_OK) != 0;
-        int fd = safe_open_or_make(path);
+        int fd = safe_open_or_make(path, SAFE_LOCK);
 
-        if (fd >= 0 && fresh) {
-            place_own(fd, dir, 0600);
-        }
         rc =
             fd < 0 ? place_failed(path, errno) : wait_for_lock(fd, path, until);
+        /* A file that was removed while we waited would be a lock that no
+         * other process sees. */
+        if (!rc && safe_check(fd, path)) {
+            rc = errno == ENOENT ? EAGAIN : place_failed(path, errno);
+        }
         if (!rc || rc == BIDE_ELOCKED) {
             *out_fd = fd;
         } else if (fd >= 0) {
@@ -429,7 +408,7 @@ write_stamp(const char *dir, const char *name, const struct pages_stamp *stamp)
         fd = safe_replaceable(path) ? -1 : safe_make_anew(fresh);
         if (fd >= 0) {
             ok = write(fd, &c, sizeof(c)) == sizeof(c) &&
-                 !place_own(fd, dir, 0640);
+                 !safe_inherit(fd, path, SAFE_FILE);
             ok = !close(fd) && ok;
             if (!ok || rename(fresh, path)) {
                 unlink(fresh);

@@ -1,7 +1,7 @@
 /* The directory of a registry and the files beside registry.mdb, for writers:
  *
- *   registry.lock      0600  the writers' lock; holds its holder and since when
- *   registry.checked   0640  the stamp of the registry.mdb that was checked
+ *   registry.lock      the writers' lock; holds its holder and since when
+ *   registry.checked   the stamp of the registry.mdb that was checked
  *
  * Only operators may open the lock file, because a process that can open a file
  * can lock it.  Functions that return int return 0 or a BIDE_E code, and keep a
@@ -30,16 +30,13 @@ bool place_full(const char *dir);
 /* Returns "DIR/NAME", malloc'ed; NULL if out of memory, without a message. */
 char *place_path(const char *dir, const char *name);
 
-/* Makes the directory and its parents unless it exists.  A new one has mode
- * 2750 and, if root makes it, the group `bide` if that exists. */
+/* Makes the directory, its parents and the directories in it, unless they
+ * exist, for the owner alone to write. */
 int place_make(const char *dir);
-/* Sets the mode of a new file in `dir`, and its owner as of paths_owner. */
-int place_own(int fd, const char *dir, mode_t mode);
 
 /* A file to make.  The functions return 0 or a BIDE_E code with its message. */
 struct place_new {
-    const char *dir, *path; /* `path` is in `dir` */
-    mode_t mode;
+    const char *dir, *path;                            /* `path` is in `dir` */
     int (*fill)(void *arg, const char *fresh, int fd); /* writes its content */
     int (*before)(void *arg); /* NULL, or called before the file is renamed */
     void *arg;
@@ -57,6 +54,8 @@ int place_sync(const char *path);
 int place_lock(const char *dir, const char *command, unsigned wait_ms,
                int *out_fd);
 void place_unlock(int fd);
+/* Takes the lock of the directory of `path`, as place_lock. */
+int place_lock_directory(const char *path, int *out_fd);
 /* Opens or makes the file `name` in `dir` and takes its lock.  BIDE_ELOCKED
  * after wait_ms: without a message; *out_fd is the file, which the caller
  * closes. */

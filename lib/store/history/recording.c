@@ -180,7 +180,6 @@ recording_make(struct recording *r, recording_fill_fn *fill)
     r->fill = fill;
     return lmdb_make_file(&(struct lmdb_new){.dir = r->dir,
                                              .path = r->path,
-                                             .mode = 0640,
                                              .keep_old = r->pages != NULL,
                                              .fill = fill_history,
                                              .failed = map_making_result,

@@ -76,7 +76,6 @@ create_locked(struct creation *c)
     char *path = place_path(c->dir, PATH_REGISTRY);
     struct lmdb_new new_file = {.dir = c->dir,
                                 .path = path,
-                                .mode = 0640,
                                 .fill = fill_registry,
                                 .before = make_other_files,
                                 .arg = c};

@@ -1,7 +1,7 @@
 /* Decides whether LMDB may open deferred.mdb: all pages verified, enough disk
  * space.
  *
- * deferred.checked, 0660, little-endian, 72 bytes: the state of deferred.mdb
+ * deferred.checked, little-endian, 72 bytes: the state of deferred.mdb
  * that was found whole.  Every user who can write it can write deferred.mdb
  * too.
  *
@@ -130,12 +130,11 @@ deferred_make_checked(const char *dir)
     if (!path) {
         return place_failed(dir, ENOMEM);
     }
-    fd = safe_open_or_make(path);
+    fd = safe_open_or_make(path, SAFE_FILE);
     if (fd < 0) {
         rc = place_failed(path, errno);
     } else {
         rc = place_reserve(fd, path, sizeof(struct checked));
-        rc = rc ? rc : place_own(fd, dir, DEFERRED_MODE);
         close(fd);
     }
     free(path);

@@ -26,7 +26,6 @@ enum {
     DEFERRED_UNREADABLE, /* a head is damaged: tree_head */
 };
 
-enum { DEFERRED_MODE = 0660 };
 struct change;
 
 /* The verified state of the pages; see check.c. */

@@ -13,7 +13,7 @@
  * again.  A change that is too large for the journal, or has none, goes into
  * deferred.mdb directly, after all that is in the journal.
  *
- *   deferred.journal, 0660, 256 KiB of blocks that were written before, so that
+ *   deferred.journal, 256 KiB of blocks that were written before, so that
  *   a write changes no metadata; little-endian:
  *      0 magic u32 "djrn" | 4 crc u32 of the id | 8 id u64 | zeros
  *     64 batch, and after it, at the next multiple of 64, another
@@ -136,10 +136,8 @@ int
 deferred_journal_make(const char *dir)
 {
     char *path = place_path(dir, PATH_DEFERRED_JOURNAL);
-    const struct place_new new_file = {.dir = dir,
-                                       .path = path,
-                                       .mode = DEFERRED_MODE,
-                                       .fill = fill_new_journal};
+    const struct place_new new_file = {
+        .dir = dir, .path = path, .fill = fill_new_journal};
     struct stat st;
     int rc = !path              ? place_failed(dir, ENOMEM)
              : lstat(path, &st) ? place_make_file(&new_file)

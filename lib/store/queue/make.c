@@ -123,7 +123,6 @@ make_work_file(const char *dir, const char *path, struct pages *old, bool anew)
 
     return lmdb_make_file(&(struct lmdb_new){.dir = dir,
                                              .path = path,
-                                             .mode = DEFERRED_MODE,
                                              .reserve = DEFERRED_KEPT,
                                              .keep_old = old != NULL,
                                              .fill = fill_work_file,
@@ -132,24 +131,18 @@ make_work_file(const char *dir, const char *path, struct pages *old, bool anew)
 }
 
 static int
-make_file(const char *dir, bool locked)
+make_file(const char *dir, bool anew)
 {
     char *path = place_path(dir, PATH_DEFERRED);
-    int lock = -1, rc = 0;
+    int lock, rc = path ? place_lock_directory(path, &lock)
+                        : place_failed(dir, ENOMEM);
     struct stat st;
 
-    if (!path) {
-        rc = place_failed(dir, ENOMEM);
-    } else if (!locked) {
-        rc = place_lock(dir, "making deferred.mdb", LOCK_WAIT_MS, &lock);
-    }
     if (!rc) {
         /* If it exists, another process was faster. */
-        rc = lstat(path, &st) ? make_work_file(dir, path, NULL, !locked)
-             : locked         ? make_companions(&(struct making){.dir = dir})
-                              : 0;
-    }
-    if (lock >= 0) {
+        rc = lstat(path, &st) ? make_work_file(dir, path, NULL, anew)
+             : anew           ? 0
+                              : make_companions(&(struct making){.dir = dir});
         place_unlock(lock);
     }
     free(path);
@@ -159,7 +152,7 @@ make_file(const char *dir, bool locked)
 int
 deferred_create(const char *dir)
 {
-    return make_file(dir, true);
+    return make_file(dir, false);
 }
 
 int
@@ -175,7 +168,7 @@ deferred_make_missing(struct deferred *d)
     rc = stat(registry, &st) ? place_failed(registry, errno) : 0;
     free(registry);
     if (!rc) {
-        rc = make_file(d->dir, false);
+        rc = make_file(d->dir, true);
     }
     if (rc == BIDE_EPERM) {
         rc = place_say(rc,
@@ -193,8 +186,7 @@ deferred_salvage(const char *dir)
     struct pages *old = NULL;
     int lock = -1, rc;
 
-    rc = !path ? place_failed(dir, ENOMEM)
-               : place_lock(dir, "deferred repair", LOCK_WAIT_MS, &lock);
+    rc = !path ? place_failed(dir, ENOMEM) : place_lock_directory(path, &lock);
     if (!rc) {
         rc = pages_open(path, &old);
         rc = rc ? rc : pages_check(old);

@@ -1,6 +1,6 @@
 /* Deferred work on disk: deferred.mdb and deferred.journal.
  *
- * Services and operators write it (mode 0660 root:bide), so each change takes a
+ * Services and operators write it (group bide), so each change takes a
  * lock of its own, with a time limit.  Changes that several threads of a
  * process make at once are committed together.  A function that stores, gives
  * back, completes, requeues or drops work returns when the change is on the

@@ -292,6 +292,7 @@ has_shown() { terminal capture-pane -p | grep '^# shown'; }
         cp "$BIDE" "$BATS_RUN_TMPDIR/bide-for-all"
         chmod 755 "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/bide-for-all"
         chmod 755 "$BATS_RUN_TMPDIR"/test "$T"
+        bide init --private >/dev/null
         gives 6 setpriv --reuid 65534 --regid 65534 --clear-groups \
             "$BATS_RUN_TMPDIR/bide-for-all" --dir "$DIR" list
     else

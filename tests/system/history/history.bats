@@ -58,7 +58,7 @@ a_recording() {
     wait
     [ "$(grep -l 'policy or scope' r? | wc -l)" -le 2 ] # two minutes at most
     grep -q 'already recorded' r?
-    [ "$(stat -c %a "$DIR/history/history.mdb")" = 640 ]
+    [ "$(stat -c %a "$DIR/history/history.mdb")" = 644 ]
     gives 0 bide stats pay --since -1h --json
     json 'j["rows"][0]["calls"]["succeeded"] == 2 and j["damaged"] == 0'
 }

@@ -275,20 +275,15 @@ all_files() {
     bide exec pay -- true
     bide record
     chmod g+w "$DIR/policies/registry.mdb"
-    found rights "can change policies"
-    chmod 640 "$DIR/policies/registry.mdb"
-    chmod o+r "$DIR/policies/registry.lock"
-    found rights "can block changes"
-    chmod 600 "$DIR/policies/registry.lock"
+    found rights "registry.mdb: root:root 0664, not root:root 0644, so more users"
+    chmod 600 "$DIR/deferred/deferred.mdb" "$DIR/policies/registry.mdb"
+    found rights "registry.mdb: root:root 0600, not root:root 0644, so those who"
     chmod o+w "$DIR"
-    found rights "can replace policies"
-    chmod 2750 "$DIR"
-    chmod o+rw "$DIR/deferred/deferred.mdb"
-    found rights "deferred work"
-    chmod 660 "$DIR/deferred/deferred.mdb"
+    found rights "$DIR: root:root 0757, not root:root 0755, so more users"
+    gives 0 bide init
     chown 12345 "$DIR/history/history.mdb"
-    found rights "belongs to user 12345"
-    chown 0 "$DIR/history/history.mdb"
+    found rights "history.mdb: 12345:root 0644, not root:root 0644"
+    gives 0 bide init
     gives 0 bide doctor
 }
 

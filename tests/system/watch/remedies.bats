@@ -90,12 +90,12 @@ END
 
 # ---- who may use the files ----
 
-# shared: makes a registry of root whose services are members of group 4242.
+# shared: makes a registry of root whose services are members of group 4242, and
+# whose operators are members of 4243.
 shared() {
     [ "$(id -u)" -eq 0 ] || skip "needs root, to give files to a group"
     chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
-    chgrp -R 4242 "$DIR"
-    install -d -m 2770 -g 4242 "$T/live"
+    bide init --group 4242 --operators 4243 >/dev/null
     shop
     member exec pay -- true
     [ "$(stat -c %g "$(live_file)")" = 4242 ]
@@ -128,29 +128,32 @@ teardown() {
     local live way words fault
     live=$(live_file)
     way=$T
+    bide init >/dev/null
+    chown 0 "$live"
     while IFS='|' read -r words fault; do
         eval "$fault"
         mends "$words"
         counted
     done <<END
-$DIR cannot be used as it should|chmod g-x "$DIR"
-$DIR/policies/registry.mdb cannot be used as it should|chmod g-r "$DIR/policies/registry.mdb"
-$DIR/policies/registry.mdb cannot be used as it should|chgrp 0 "$DIR/policies/registry.mdb"
-$DIR/deferred/deferred.mdb cannot be used as it should|chgrp 0 "$DIR/deferred/deferred.mdb"
-$DIR/deferred/deferred.journal cannot be used as it should|chmod g-w "$DIR/deferred/deferred.journal"
-$T/live cannot be used as it should|chmod 2750 "$T/live"
-$T/live cannot be used as it should|chgrp 0 "$T/live"
-$T/live cannot be used as it should|chmod g-x "$T/live"
-$live cannot be used as it should|chmod 600 "$live"
-$live cannot be used as it should|chgrp 0 "$live"
+$DIR: root:4242 0745, not root:4242 0755, so those who|chmod g-x "$DIR"
+$DIR: root:4242 0757, not root:4242 0755, so more users|chmod o+w "$DIR"
+$DIR/policies: root:4243 0775, not root:4243 2775|chmod g-s "$DIR/policies"
+$DIR/policies: root:root 2775, not root:4243|chgrp 0 "$DIR"/policies; chmod g+s "$DIR/policies"
+$DIR/policies/registry.mdb: root:4243 0660, not root:4243 0664|chmod o-r "$DIR/policies/registry.mdb"
+$DIR/policies/registry.mdb: root:root 0664, not root:4243|chgrp 0 "$DIR/policies/registry.mdb"
+$DIR/policies/registry.lock: root:4243 0664, not root:4243 0660, so more|chmod o+r "$DIR/policies/registry.lock"
+$DIR/policies and others: 4343:root 0755, not root:4243 2775|chmod g-s "$DIR/policies"; chown -R 4343:0 "$DIR/policies"; chmod 755 "$DIR/policies"
+$DIR/deferred: root:4242 0770, not|chmod g-s "$DIR/deferred"
+$DIR/deferred/deferred.mdb: root:root 0660, not root:4242|chgrp 0 "$DIR/deferred/deferred.mdb"
+$DIR/deferred/deferred.journal: root:4242 0640, not|chmod g-w "$DIR/deferred/deferred.journal"
+$DIR/deferred/deferred.mdb: root:4242 0664, not root:4242 0660, so more|chmod o+r "$DIR/deferred/deferred.mdb"
+$T/live: root:4242 2751, not root:4242 2771|chmod 2751 "$T/live"
+$T/live: root:root 2771, not root:4242|chgrp 0 "$T/live"; chmod g+s "$T/live"
+$T/live: root:4242 2773, not root:4242 2771, so more|chmod o+w "$T/live"
+$live: root:4242 0600, not|chmod 600 "$live"
+$live: root:root 0664, not root:4242|chown 0:0 "$live"
+$live: root:4242 0666, not root:4242 0664, so more|chmod o+w "$live"
 services cannot pass through $way|chmod 700 "$way"
-all users can replace the live file|chmod o+w "$T/live"
-all users can change statistics|chmod o+rw "$live"
-can replace policies|chmod o+w "$DIR"
-can change policies|chmod g+w "$DIR/policies/registry.mdb"
-can block changes|chmod o+r "$DIR/policies/registry.lock"
-can use deferred work|chmod o+r "$DIR/deferred/deferred.mdb"
-belongs to user 4343|chown 4343 "$DIR/policies/registry.mdb"
 END
 }
 
@@ -170,15 +173,16 @@ END
     local words fault
     while IFS='|' read -r words fault; do
         eval "$fault"
-        mends "$words cannot be used as it should"
+        mends "$words, so those who should use it cannot"
         owner set pay attempts=$((RANDOM % 90 + 1)) >/dev/null
     done <<END
-$DIR|rm "$DIR/policies/registry.lock"; chmod 500 "$DIR"
-$DIR/policies/registry.lock|chmod 400 "$DIR/policies/registry.lock"
-$DIR/policies/registry.mdb|chmod 400 "$DIR/policies/registry.mdb"
-$DIR/deferred/deferred.mdb|chmod 400 "$DIR/deferred/deferred.mdb"
-$T/home/live|chmod 500 "$T/home/live"
-$(echo "$T"/home/live/*.live)|chmod 400 "$T"/home/live/*.live
+$DIR: 4343:4343 0555, not 4343:4343 0755|chmod 555 "$DIR"
+$DIR/policies/registry.lock: 4343:4343 0400, not 4343:4343 0640|chmod 400 "$DIR/policies/registry.lock"
+$DIR/policies/registry.mdb: root:4343 0644, not 4343:4343 0644|chown 0 "$DIR/policies/registry.mdb"
+$DIR/policies/registry.mdb: 4343:4343 0400, not 4343:4343 0644|chmod 400 "$DIR/policies/registry.mdb"
+$DIR/deferred/deferred.mdb: 4343:4343 0400, not 4343:4343 0600|chmod 400 "$DIR/deferred/deferred.mdb"
+$T/home/live: 4343:4343 0500, not 4343:4343 0711|chmod 500 "$T/home/live"
+$(echo "$T"/home/live/*.live): 4343:4343 0400, not 4343:4343 0644|chmod 400 "$T"/home/live/*.live
 END
 }
 
@@ -201,9 +205,10 @@ END
     counted
     # The directory of a session that has ended.
     "$BIDE" --dir "$T/other" init --live "$T/session/bide" >/dev/null
+    rm -r "$T/session"
     DIR=$T/other
     mends "$T/session/bide is missing and services cannot make it"
-    [ "$(stat -c %a "$T/session/bide")" = 700 ]
+    [ "$(stat -c %a "$T/session/bide")" = 711 ]
 }
 
 @test "something else in the place of a file" {
@@ -266,7 +271,7 @@ END
     local bell
     bell=$(live_file).bell
     chmod 640 "$bell"
-    mends "$bell cannot be used as it should"
+    mends "$bell: root:4242 0640, not root:4242 0660"
     rm "$bell"
     setpriv --reuid=4344 --regid=4344 --clear-groups mkfifo "$T/fifo" 2>/dev/null || mkfifo "$T/fifo"
     chown 4344 "$T/fifo"
@@ -298,7 +303,7 @@ END
     shop
     [ "$(id -u)" -eq 0 ] || skip "needs root"
     chmod o+w "$DIR"
-    mends "can replace policies"
+    mends "0757, not root:root 0755, so more users can use it than should"
     bide exec pay -- true
     bide pause pay >/dev/null
     poke "$(echo "$T"/l*/*.live)" $GATES 0000
@@ -408,6 +413,7 @@ mounted() {
     gives_fault_as 4242 1
     says "unknown rights: $DIR/policies/registry.lock was not checked: Permission denied"
     says "Nothing is wrong in what could be checked."
+    bide init --private >/dev/null
     gives_fault_as 4345 6
     says_not "Nothing is wrong"
 }
@@ -449,13 +455,18 @@ mounted() {
     says "Nothing is wrong"
 }
 
-@test "the group of most files is that of the services" {
+@test "the group of deferred/ is that of the services" {
     shared
     chgrp 0 "$DIR"
-    mends "cannot be used as it should"
-    chgrp 4243 "$DIR"
-    mends "cannot be used as it should"
-    [ "$(stat -c %g "$DIR")" = 4242 ]
+    mends "$DIR: root:root 0755, not root:4242 0755"
+    chgrp 4244 "$DIR"
+    mends "$DIR: root:4244 0755, not root:4242 0755"
+    # The live directory knows it too.
+    chgrp -R 0 "$DIR"
+    finding "$DIR and others: root:root 0755, not root:4242 0755"
+    gives 0 bide init --operators 4243
+    gives 0 bide doctor
+    [ "$(stat -c %g "$DIR" "$DIR/deferred" "$DIR/policies" | xargs)" = "4242 4242 4243" ]
 }
 
 @test "an older copy of the registry that was put back" {

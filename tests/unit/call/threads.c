@@ -221,7 +221,8 @@ losing_the_live_file_ends_no_call(void **state)
     _Atomic bool stop = false;
 
     snprintf(s->dir, sizeof(s->dir), "%s/registry", s->live);
-    assert_int_equal(admin_init(s->dir, s->top), 0);
+    assert_int_equal(
+        admin_init(s->dir, &(struct admin_init){.live_dir = s->top}), 0);
     scene_apply(s, "[a]\nwait_initial = 10us\n");
     assert_int_equal(bide_open(s->dir, 0, &s->b), 0);
     memset(workers, 0, sizeof(workers));

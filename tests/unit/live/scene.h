@@ -53,7 +53,7 @@ scene_setup(void **state)
         }
     }
     snprintf(s->path, sizeof(s->path), "%s/run", s->directory);
-    if (mkdir(s->path, 0770)) {
+    if (mkdir(s->path, 0770) || chmod(s->path, 0770)) {
         free(s);
         return -1;
     }
@@ -73,7 +73,7 @@ scene_teardown(void **state)
     return 0;
 }
 
-#define SCENE_TEST(name)                                                       \
+#define SCENE_TEST(name) \
     cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown)
 
 static inline struct live *
@@ -134,12 +134,12 @@ scene_child(void (*body)(void *arg), void *arg)
 }
 
 /* For children, where cmocka's assertions do not work. */
-#define CHECK(condition)                                                       \
-    do {                                                                       \
-        if (!(condition)) {                                                    \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);    \
-            _exit(99);                                                         \
-        }                                                                      \
+#define CHECK(condition)                                                    \
+    do {                                                                    \
+        if (!(condition)) {                                                 \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+            _exit(99);                                                      \
+        }                                                                   \
     } while (0)
 
 #endif

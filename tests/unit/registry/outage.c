@@ -508,7 +508,8 @@ without_a_live_directory_calls_go_on(void **state)
     snprintf(blocked, sizeof(blocked), "%s/blocked", s->top);
     fd = open(blocked, O_WRONLY | O_CREAT, 0600);
     close(fd);
-    assert_int_equal(admin_init(s->dir, blocked), 0);
+    assert_int_equal(
+        admin_init(s->dir, &(struct admin_init){.live_dir = blocked}), 0);
     scene_apply(s, shop);
     scene_open(s);
     assert_int_equal(scene_attempts(s, "shop"), 4);

@@ -127,7 +127,8 @@ scene_read_file(const char *path, size_t *out_length)
 UNUSED static void
 scene_init(struct scene *s)
 {
-    assert_int_equal(admin_init(s->dir, s->live), 0);
+    assert_int_equal(
+        admin_init(s->dir, &(struct admin_init){.live_dir = s->live}), 0);
 }
 
 UNUSED static struct admin *

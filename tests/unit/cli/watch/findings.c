@@ -42,15 +42,16 @@ static const struct {
     {{FINDING_LIVE_UNREADABLE, .rc = BIDE_ENOMEM, .path = "/l"},
      "/l: out of memory",
      .to_do = "until it can be opened, services count each for itself"},
-    {{FINDING_FILE_OWNER, .user = 7, .owner = 0, .path = "/r/history.mdb"},
-     "/r/history.mdb belongs to user 7, the registry to user 0",
-     .to_do = "if user 7 is to own the registry, give it the other files "
-              "instead",
-     .run = "chown 0 /r/history.mdb"},
-    {{FINDING_FILE_OPEN, .path = "/r/a b's/registry.mdb", .mode = "g-w,o-w",
-      .words = "others can change it"},
-     "/r/a b's/registry.mdb: others can change it",
-     .run = "chmod g-w,o-w '/r/a b'\\''s/registry.mdb'"},
+    {{FINDING_SERVICE_OUTSIDE, .user = 7, .count = 815, .name = "shop",
+      .path = "/r/l"},
+     "process 815 (shop) of user 7 uses this registry, but may not read it or "
+     "write /r/l: it follows no change, or counts for itself",
+     .to_do = "make the user a member of the group that owns these files, and "
+              "start the program again"},
+    {{FINDING_FILE_REFUSED, .path = "/r/a b's/registry.mdb",
+      .words = "this is a link"},
+     "/r/a b's/registry.mdb: this is a link",
+     .run = "mv '/r/a b'\\''s/registry.mdb' '/r/a b'\\''s/registry.mdb'.away"},
     {{FINDING_SPACE_FULL, .bytes = 1572864, .path = "/r", .words = "for x"},
      "/r: only 1.5 MiB are free",
      .to_do = "free space: for x"},
@@ -107,13 +108,13 @@ a_failure_has_its_own_words(void **state)
 static void
 a_long_path_is_whole_in_a_command(void **state)
 {
-    struct doctor_finding f = {.id = FINDING_FILE_OWNER};
+    struct doctor_finding f = {.id = FINDING_FILE_IMMUTABLE};
     struct finding_words e;
 
     (void)state;
     memset(f.path, '\n', sizeof(f.path) - 1);
     findings_explain(&f, "bide", &e);
-    assert_int_equal(strlen(e.run), strlen("chown 0 $''") + 4 * 511);
+    assert_int_equal(strlen(e.run), strlen("chattr -i -a $''") + 4 * 511);
 }
 
 int

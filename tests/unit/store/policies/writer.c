@@ -34,7 +34,7 @@ a_new_registry_can_be_read_and_written(void **state)
     assert_int_equal(writer_begin(t->dir, "test", 0, &w), 0);
     writer_end(w);
     assert_int_equal(stat(t->file, &st), 0);
-    assert_int_equal(st.st_mode & 07777, 0640);
+    assert_int_equal(st.st_mode & 07777, 0600);
 }
 
 static void
@@ -51,10 +51,10 @@ a_new_directory_gets_its_mode_whatever_the_umask(void **state)
         snprintf(dir, sizeof(dir), "%s/%zu/b/c%s", t->dir, i, ends[i]);
         assert_int_equal(writer_create(dir, "/run/bide", NULL, id), 0);
         assert_int_equal(stat(dir, &st), 0);
-        assert_int_equal(st.st_mode & 07777, 02750);
+        assert_int_equal(st.st_mode & 07777, 0755);
         snprintf(file, sizeof(file), "%s/policies/registry.mdb", dir);
         assert_int_equal(stat(file, &st), 0);
-        assert_int_equal(st.st_mode & 07777, 0640);
+        assert_int_equal(st.st_mode & 07777, 0644);
     }
     umask(mask);
 }

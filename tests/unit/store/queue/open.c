@@ -66,7 +66,7 @@ a_missing_file_is_made_only_beside_a_registry(void **state)
     struct stat st;
 
     assert_int_equal(stat(q->scratch->file, &st), 0);
-    assert_int_equal(st.st_mode & 0777, 0660);
+    assert_int_equal(st.st_mode & 0777, 0600);
     assert_int_equal(unlink(q->scratch->file), 0);
     queue_put(q, "x"); /* notices that it is gone, and makes it again */
     assert_int_equal(stat(q->scratch->file, &st), 0);
