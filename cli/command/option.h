@@ -22,10 +22,8 @@
     X(FOR, "for", "DURATION", "revert the change after DURATION")              \
     X(LAYER, "layer", "N", "end the temporary change of version N")            \
     X(VERBOSE, "verbose", NULL, "print one line per policy")                   \
-    X(RESOLVED, "resolved", NULL,                                              \
-      "show every key, and where its value comes from")                        \
-    X(DECLARED, "declared", NULL,                                              \
-      "show the rules that a program declares for the name")                   \
+    X(RESOLVED, "resolved", NULL, "show every key, and where it comes from")   \
+    X(DECLARED, "declared", NULL, "show the rules that a program declares")    \
     X(SINCE, "since", "TIME",                                                  \
       "only after TIME: 2h (ago), today 14:00, 2026-01-31")                    \
     X(UNTIL, "until", "TIME", "only before TIME")                              \

@@ -60,22 +60,9 @@ past_live(struct past *p, bool create)
         int rc = paths_make_live(p->dir, path);
 
         rc = rc ? rc : live_open_reading(path, reader_id(p->reader), &p->live);
-
         p->live_rc = rc ? rc : p->live_rc;
     }
     return p->live;
-}
-
-struct live *
-past_live_shared(struct past *p, bool create)
-{
-    struct live *l = past_live(p, create);
-
-    if (l && live_is_reading(l)) {
-        p->live_rc = BIDE_EPERM;
-        return NULL;
-    }
-    return l;
 }
 
 /* Opens the history again each time: a recorder may have made or replaced it.

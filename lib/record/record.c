@@ -208,6 +208,15 @@ record_cells(struct past *p, struct live *l, const struct recorder_options *how,
     return rc ? fail_recording(rc) : 0;
 }
 
+struct live *
+past_live_shared(struct past *p, bool create)
+{
+    bool shared = past_live(p, create) && !live_is_reading(p->live);
+
+    p->live_rc = p->live && !shared ? BIDE_EPERM : p->live_rc;
+    return shared ? p->live : NULL;
+}
+
 void
 past_record_until_now(struct past *p)
 {
