@@ -113,12 +113,11 @@ int
 admin_reset_breaker(struct admin *a, const char *name, const char *scope)
 {
     struct load_guard g;
-    int rc = find_guard(a, name, scope, &g);
+    int rc = check_reset(a, find_guard(a, name, scope, &g), name, scope);
 
-    if (rc == 0 && !g.guard.rings) {
-        rc = BIDE_EFULL;
+    if (!rc && !g.guard.rings) {
+        rc = check_reset(a, BIDE_EFULL, name, scope);
     }
-    rc = check_reset(a, rc, name, scope);
     if (rc) {
         return rc;
     }

@@ -24,7 +24,7 @@ static const struct {
     unsigned wanted[ROLES]; /* 4: read, 2: write; 1: pass a directory */
 } needs[] = {
     {PATH_REGISTRY, 3, {4, 4, 4, 6, 4}},
-    {"", 1, {6, 6, 0, 0, 6}},
+    {"", 1, {4, 6, 0, 0, 6}},
     {PATH_HISTORY, 4, {4, 0, 0, 0, 6}},
     {PATH_HISTORY_LOCK, 4, {0, 0, 0, 0, 6}},
     {PATH_REGISTRY_LOCK, 3, {0, 0, 0, 6, 0}},

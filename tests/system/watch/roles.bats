@@ -17,7 +17,7 @@ made() {
     local live=$T/live
     case $1 in
     own | closed)
-        chmod 777 "$T"
+        chown 70005 "$T"
         [ "$1" = own ] || mkdir -m 700 "$DIR"
         [ "$1" = own ] || chown 70005:70005 "$DIR"
         bide_as carol init --live "$live" >/dev/null
@@ -232,6 +232,8 @@ print(next((m["command"] for m in json.load(sys.stdin)["may"] if m["may"] == "no
     says "to defer work, be a member of bide: adduser alice bide"
     gives 6 bide_as alice record
     says "be a member of bide"
+    host "$BIDE" --dir "$DIR" set pay breaker=on >/dev/null
+    host "$BIDE" --dir "$DIR" exec pay -- true
     gives 6 bide_as alice breaker pay reset
     says "to count and share, be a member of bide: adduser alice bide"
     chmod 0750 "$DIR"
