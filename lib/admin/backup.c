@@ -442,6 +442,7 @@ fill_stage(struct restoring *r, FILE *from, const struct head *h,
            const uint8_t *id, const char *live)
 {
     const uint32_t floor = r->newest.highest;
+    uint64_t txn = r->stamp.txn;
     struct history *past = NULL;
     struct writer *w;
     int rc = 0;
@@ -449,24 +450,20 @@ fill_stage(struct restoring *r, FILE *from, const struct head *h,
     for (int i = 0; i < FILES && !rc; i++) {
         rc = h->size[i] ? extract_file(r->stage, i, from, h) : 0;
     }
-    rc = rc ? rc : writer_begin(r->stage, "bide restore", LOCK_WAIT_MS, &w);
-    if (!rc &&
-        writer_txn(w) == r->stamp.txn) { /* calls must see another commit */
+    while (!rc && txn == r->stamp.txn) { /* calls must see another commit */
+        rc = writer_begin(r->stage, "bide restore", LOCK_WAIT_MS, &w);
+        if (rc) {
+            return rc;
+        }
         rc = writer_set(w, "floor", &floor, sizeof(floor));
+        if (id) {
+            rc = rc ? rc : writer_set(w, "id", id, REGISTRY_ID_SIZE);
+            rc = rc ? rc : writer_set(w, "live", live, strlen(live));
+        }
         rc = rc ? rc : writer_commit(w);
+        txn = writer_txn(w);
         writer_end(w);
-        rc = rc ? rc : writer_begin(r->stage, "bide restore", LOCK_WAIT_MS, &w);
     }
-    if (rc) {
-        return rc;
-    }
-    rc = writer_set(w, "floor", &floor, sizeof(floor));
-    if (id) {
-        rc = rc ? rc : writer_set(w, "id", id, REGISTRY_ID_SIZE);
-        rc = rc ? rc : writer_set(w, "live", live, strlen(live));
-    }
-    rc = rc ? rc : writer_commit(w);
-    writer_end(w);
     rc = rc || !h->size[DEFERRED] ? rc : settle_deferred(r->stage, true);
     if (!rc && history_open(r->stage, &past) == BIDE_EFORMAT) {
         rc = place_say(BIDE_EFORMAT, "%s", pages_why());
