@@ -75,11 +75,23 @@ struct question {
     const struct role_user *user;
     const char *to, *dir;
     size_t inside; /* shorter paths are outside of the registry */
+    bool is_live;  /* a path of live state, see safe_directory */
     struct role_answer *out;
 };
 
 #define WHY(q, ...) snprintf((q)->out->why, sizeof((q)->out->why), __VA_ARGS__)
 #define RUN(q, ...) snprintf((q)->out->run, sizeof((q)->out->run), __VA_ARGS__)
+
+/* Takes back a command with a path that is not plain for a shell. */
+static void
+check_command(char *run)
+{
+    const char *first = strchr(run, '\''), *last = strrchr(run, '\'');
+
+    if (first && strchr(first + 1, '\'') != last) {
+        *run = '\0';
+    }
+}
 
 /* Explains why the user may not use a file or directory, and what mends it. */
 static void
@@ -132,6 +144,12 @@ judge_path(const struct question *q, const char *path, unsigned wanted)
             *slash = '\0';
         }
         if (stat(way, &next) == 0) {
+            if (q->is_live && strlen(way) == q->inside && next.st_uid &&
+                q->user->uid && next.st_uid != q->user->uid &&
+                st.st_mode & S_IWOTH) {
+                WHY(q, "%s is another user's, where all can make files", way);
+                return;
+            }
             st = next;
         } else if (errno == ENOENT && wanted & 2) {
             wanted = 3; /* it must be made */
@@ -158,13 +176,14 @@ void
 role_ask(const char *dir, const char *live, int role,
          const struct role_user *user, struct role_answer *out)
 {
-    struct question q = {user, role_words[role], dir, 0, out};
+    struct question q = {user, role_words[role], dir, 0, false, out};
     char path[480];
 
     memset(out, 0, sizeof(*out));
     for (size_t i = 0; i < NEEDS && !*out->why && !out->unknown; i++) {
         const char *file = needs[i].file, *slash = strrchr(live, '/');
 
+        q.is_live = !*file;
         q.inside = *file || !slash ? strlen(dir) : (size_t)(slash - live);
         snprintf(path, sizeof(path), "%s%s%s", *file ? dir : live,
                  *file ? "/" : "", file);
@@ -176,6 +195,7 @@ role_ask(const char *dir, const char *live, int role,
         WHY(&q, "%s is closed to the caller", dir);
         RUN(&q, "sudo bide --dir '%s' doctor --as %u", dir, user->uid);
     }
+    check_command(out->run);
 }
 
 void

@@ -12,45 +12,30 @@ setup() {
 }
 
 # made KIND: makes a registry: public, private, alone (of root, without groups),
-# carol's (own) and carol's for herself (closed).
+# carol's own, carol's for herself (closed), carol's where all users can make
+# files (shared).
 made() {
     local live=$T/live
     case $1 in
-    own | closed)
+    own | closed | shared)
         chown 70005 "$T"
-        [ "$1" = own ] || mkdir -m 700 "$DIR"
-        [ "$1" = own ] || chown 70005:70005 "$DIR"
+        [ "$1" != shared ] || chmod 1777 "$T"
+        [ "$1" != closed ] || mkdir -m 700 "$DIR"
+        [ "$1" != closed ] || chown 70005:70005 "$DIR"
         bide_as carol init --live "$live" >/dev/null
         bide_as carol apply pay.ini >/dev/null
         bide_as carol exec pay -- true
         bide_as carol record >/dev/null
         ;;
     *)
-        host "$BIDE" --dir "$DIR" init --live "$live" >/dev/null
+        [ "$1" != alone ] || sed -i '/^bide/d' group
+        [ "$1" != private ] || set -- private --private
+        host "$BIDE" --dir "$DIR" init --live "$live" "${@:2}" >/dev/null
         host "$BIDE" --dir "$DIR" apply pay.ini >/dev/null
         host "$BIDE" --dir "$DIR" exec pay -- true
         host "$BIDE" --dir "$DIR" record >/dev/null
-        [ "$1" = alone ] || layout "$1"
         ;;
     esac
-}
-
-layout() {
-    local mode
-    chown 0:70100 "$DIR" && chmod 0755 "$DIR"
-    chown -R 0:70200 "$DIR/policies" "$DIR/history"
-    chmod 2775 "$DIR/policies" "$DIR/history"
-    chmod 664 "$DIR"/*/*.mdb "$DIR"/*/*.checked
-    chmod 660 "$DIR"/*/*.lock
-    chown -R 0:70100 "$DIR/deferred" live
-    chmod 2770 "$DIR/deferred" && chmod 660 "$DIR"/deferred/*
-    chmod 2771 live
-    chmod 664 live/*.live
-    if [ "$1" = private ]; then
-        chmod 0750 "$DIR"
-        chmod 2770 live
-        chmod 660 live/*.live
-    fi
 }
 
 # does USER: tries each thing and prints what the user could do.
@@ -142,6 +127,11 @@ print(next((m["command"] for m in json.load(sys.stdin)["may"] if m["may"] == "no
 @test "in a registry that a user has for herself" {
     made closed
     agrees root carol alice both
+}
+
+@test "in the registry of a user, where all users can make files" {
+    made shared
+    agrees root carol alice
 }
 
 @test "behind a closed directory" {
