@@ -16,8 +16,7 @@ setup() {
     cd "$T" || return 1
     chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
     mkdir host
-    "$BIDE" --dir "$DIR" init --live "$T/host/run" >/dev/null
-    install -d -m 2771 -g 4242 "$T/host/run"
+    "$BIDE" --dir "$DIR" init --live "$T/host/run" --group 4242 >/dev/null
     cat >pay.ini <<'END'
 [pay]
 attempts = 2
@@ -28,9 +27,6 @@ breaker = on
 breaker_consecutive = 9
 END
     bide apply pay.ini >/dev/null
-    chgrp -R 4242 "$DIR"
-    chmod a+rx "$DIR" "$DIR"/policies "$DIR"/history
-    chmod a+r "$DIR"/policies/registry.{mdb,checked}
     # Nothing of the host is in a container but the registry, at another path, and its
     # live directory, at the path that the registry names.
     cat >container.sh <<'END'
@@ -95,6 +91,25 @@ END
     echo >&9
     exec 9>&-
     wait $!
+    gives 0 bide stats pay --json
+    json 'j["policies"][0]["calls"]["succeeded"] == 1'
+}
+
+@test "a container with read-only mounts observes and changes nothing" {
+    bide exec pay -- true
+    bide record
+    for command in list stats calls log "breaker pay" "stats pay --since -1h" metrics; do
+        # shellcheck disable=SC2086 # words
+        RO=-oro gives 0 container "$BIDE" $command
+    done
+    RO=-oro gives 0 container "$BIDE" stats pay --json
+    json 'j["policies"][0]["calls"]["succeeded"] == 1'
+    # An observer is in no group.
+    RO=-oro gives 0 container setpriv --reuid=4545 --regid=4545 --clear-groups "$BIDE" stats pay
+    says 100.00%
+    RO=-oro gives 6 container "$BIDE" set pay attempts=9
+    # A service goes on, and counts for itself.
+    RO=-oro gives 0 container "$BIDE" exec pay -- true
     gives 0 bide stats pay --json
     json 'j["policies"][0]["calls"]["succeeded"] == 1'
 }

@@ -23,10 +23,9 @@ as() {
 # its attempt until descriptor 9 is closed, and one that waits for its second attempt.
 services() {
     chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
-    install -d -m 2771 -g 4242 "$T/live"
+    bide init --group 4242 >/dev/null
     printf '[busy]\n[late]\n[idle]\n[long]\n[wait]\nretry_on = exit.9\nwait_initial = 1h\nwait_max = 1h\n' >policies.ini
     bide apply policies.ini >/dev/null
-    chgrp -R 4242 "$DIR"
     mkfifo go
     as 4343 "$SERVICE" busy 1 &
     as 4344 "$SERVICE" idle 100000000 &
@@ -89,7 +88,7 @@ all_follow() {
     as 4344 "$SERVICE" late 1 &
     gives 1 bide doctor
     says "$T/live is missing and services cannot make it, so they count each for itself"
-    install -d -m 2771 -g 4242 "$T/live"
+    bide init >/dev/null
     until_it counts busy
     until_it counts late
     all_follow
