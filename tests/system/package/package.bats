@@ -34,6 +34,7 @@ skip_file() {
         SKIP='needs a build without sanitizers'
     else
         TREE=$("$TOP/tests/system/tree.sh" "$build") || SKIP=$TREE
+        type dpkg-shlibdeps file &>/dev/null || SKIP='needs the packages dpkg-dev and file'
     fi
 }
 
@@ -47,6 +48,7 @@ setup() {
 }
 
 teardown() {
+    [ -z "${MACHINE:-}" ] || kill "$MACHINE"
     [ -n "$SKIP" ] || end_tree
 }
 
@@ -156,7 +158,7 @@ store_payments() {
     service=$!
     until_it counted
 
-    install_packages new
+    gives 0 inside sh -c 'apt-get -qq install -y /new/*.deb'
     [ ! -s "$T/said" ] # no call failed
     gives 0 inside bide version
     says "$(sed -nE 's/^project\(bide VERSION ([0-9.]+).*/\1/p' "$TOP/CMakeLists.txt")"
@@ -170,6 +172,59 @@ store_payments() {
     gives 0 inside bide stats payments --json
     json "j['policies'][0]['attempts'] == $attempts and sum(j['policies'][0]['calls'][k] for k in ('succeeded', 'exhausted')) == $calls"
     json "j['policies'][0]['calls']['exhausted'] == $failed and $failed > 0"
+}
+
+# in_machine COMMAND...: runs a command beside the systemd of machine.sh.
+in_machine() {
+    nsenter --target "$(cat "$T/state/pid")" --all --wd=/ -- "$@"
+}
+
+# main_pids: the processes of the units, 0 where one does not run.
+main_pids() {
+    in_machine systemctl show --property MainPID --value bide-record.service bide-serve.service | xargs
+}
+
+@test "under systemd an upgrade restarts units that run, a removal stops them" {
+    unshare --mount --pid --fork --net --cgroup true 2>/dev/null || skip "needs namespaces"
+    mkdir "$T/packages"
+    cp -r "$BATS_FILE_TMPDIR/old" "$BATS_FILE_TMPDIR/new" "$T/packages"
+    "$TOP/tests/system/boot/machine.sh" "$T/state" "$T/packages" "$TREE" >"$T/machine" 2>&1 3>&- &
+    MACHINE=$!
+    until_it in_machine systemctl is-system-running --wait
+    gives 0 in_machine sh -c 'dpkg -i /old/*.deb'
+    [ "$(main_pids)" = "0 0" ]
+    gives 0 in_machine systemctl enable --now bide-record.service bide-serve.socket
+    gives 0 in_machine curl -s http://127.0.0.1:9747/api/now
+    before=$(main_pids)
+    gives 0 in_machine sh -c 'dpkg -i /new/*.deb'
+    after=$(main_pids)
+    echo "$before, then $after"
+    [ "${after% *}" != "${before% *}" ]
+    [ "${after#* }" != "${before#* }" ]
+    [[ " $after " != *" 0 "* ]]
+    gives 0 in_machine curl -s http://127.0.0.1:9747/api/now
+
+    gives 0 in_machine dpkg --remove bide
+    [ "$(main_pids)" = "0 0" ]
+    gives 0 in_machine dpkg --purge bide
+    gives 0 in_machine find /etc/systemd -name 'bide*'
+    [ -z "$output" ]
+    gives 0 in_machine systemctl list-units --all --plain --no-legend 'bide*'
+    [ -z "$output" ]
+}
+
+@test "a registry that root made before the package is repaired" {
+    needs_roles
+    inside sh -c 'dpkg-deb -x /new/bide_*.deb /opt'
+    gives 0 inside /opt/usr/bin/bide init
+    printf '[payments]\nattempts = 2\n' | inside /opt/usr/bin/bide apply -
+    gives 2 inside getent group bide-ops
+    install_packages new
+    add_users
+    gives 0 as alice bide set payments attempts=3
+    gives 0 as shop bide exec payments -- true
+    gives 0 as bob bide stats payments --json
+    json 'j["policies"][0]["calls"]["succeeded"] == 1'
 }
 
 @test "a purge keeps a registry with policies and says so, an installation finds it" {
