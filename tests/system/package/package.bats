@@ -71,10 +71,6 @@ add_users() {
     inside useradd bob
 }
 
-needs_roles() {
-    "$BIDE" init --help | grep -e --operators >/dev/null || skip "needs the operators' group"
-}
-
 store_payments() {
     printf '[payments]\nattempts = 3\nwait_initial = 1ms\nretry_on = transient\n' |
         inside bide apply - >/dev/null
@@ -104,7 +100,6 @@ store_payments() {
 }
 
 @test "a service counts, an operator changes and is named, an observer reads" {
-    needs_roles
     install_packages new
     add_users
     store_payments
@@ -136,7 +131,6 @@ store_payments() {
 # The newcomer's walk: the commands of README's "Install" as they stand, in a folder
 # with the packages, and the first program of README.
 @test "README: package, policy, program and live change" {
-    needs_roles
     mkdir -p "$ROOT/srv/build/package"
     cp "$BATS_FILE_TMPDIR"/new/*.deb "$ROOT/srv/build/package"
     sed -n '/^## Install/,/^## /{/^```sh$/,/^```$/{/^```/!p}}' "$TOP/README.md" >"$T/walk"
@@ -148,7 +142,6 @@ store_payments() {
 }
 
 @test "an upgrade while a service runs: every call is counted, a change is followed" {
-    needs_roles
     install_packages old
     add_users
     store_payments
@@ -214,7 +207,6 @@ main_pids() {
 }
 
 @test "a registry that root made before the package is repaired" {
-    needs_roles
     inside sh -c 'dpkg-deb -x /new/bide_*.deb /opt'
     gives 0 inside /opt/usr/bin/bide init
     printf '[payments]\nattempts = 2\n' | inside /opt/usr/bin/bide apply -

@@ -47,8 +47,8 @@ end_tree() {
 # inside COMMAND...: runs a command in the tree as root.
 inside() {
     nsenter --target "$INIT" --mount --pid -- chroot "$PLACE" env -i \
-        PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 COLUMNS=100 \
-        DEBIAN_FRONTEND=noninteractive BIDE_DIR=/var/lib/bide "$@"
+        PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin HOME=/root \
+        LC_ALL=C.UTF-8 COLUMNS=100 DEBIAN_FRONTEND=noninteractive BIDE_DIR=/var/lib/bide "$@"
 }
 
 # as USER COMMAND...: runs a command in the tree as a user, in /.
