@@ -144,15 +144,30 @@ admin_init(const char *dir, struct admin_init *how)
 {
     char path[PATH_MAX];
     struct reader *r = NULL;
+    gid_t none;
     int rc;
 
     snprintf(path, sizeof(path), "%s/" PATH_REGISTRY, dir);
+    rc = choose_group(dir, how->group, &none);
+    rc = rc ? rc : choose_group(dir, how->operators, &none);
+    if (rc) {
+        return failure_of_store(rc, dir, place_why());
+    }
     how->existed = !access(path, F_OK);
     if (how->existed) {
         rc = reader_open(dir, &r);
         if (rc && rc != BIDE_EPERM) {
             return failure_at(FAILURE_STORE, rc, dir, pages_why());
         }
+    }
+    snprintf(path, sizeof(path), "%s/registry.mdb", dir);
+    if (!access(path, F_OK)) {
+        rc = place_say(
+            BIDE_EFORMAT,
+            "%s lies where an earlier bide kept "
+            "it\nexport its policies with that bide, and move it away",
+            path);
+        return failure_of_store(rc, dir, place_why());
     }
     rc = make_directories(dir, how);
     rc = rc ? rc : mend_rights(dir, r ? reader_live_path(r) : "", how);
