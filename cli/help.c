@@ -45,7 +45,8 @@ help_all(void)
         }
     }
     puts("\nMore help: bide help COMMAND, bide help keys (what a policy can "
-         "contain),\nbide help outcomes (results of an attempt).\n\n"
+         "contain),\nbide help outcomes (results of an attempt), man 7 bide "
+         "(how to operate bide).\n\n"
          "Exit status: 0 done; 1 the answer is no, or it failed; 2 usage; 3 no "
          "such\npolicy or version; 4 --if-version does not hold; 5 invalid "
          "input; 6 the registry\nis missing, locked, damaged, full or not "
