@@ -383,7 +383,7 @@ has_older_library(struct program *p, const char *line, const char *name)
 }
 
 /* Finds a program whose libbide is too old for the registry or the live file.
- * One that may be of another registry is a note. */
+ * Without a live file it may be of another registry: that is a note. */
 static void
 find_older(struct doctor *d, struct program *p)
 {
@@ -397,7 +397,8 @@ find_older(struct doctor *d, struct program *p)
     }
     snprintf(gone, sizeof(gone), "%s (deleted)\n", live);
     shares = find_part(p, "maps", '\n', has_text, live);
-    if (!shares || d->is_unread) {
+    if (shares ? d->is_unread
+               : !find_part(p, "maps", '\n', has_text, ".live\n")) {
         find_part(p, "status", '\n', read_status, "");
         f = find_process(d, FINDING_SERVICE_OLDER, p, live);
         strcpy(f->words, p->library);

@@ -40,12 +40,10 @@ copy_record(void *arg, const void *key, size_t key_length, const void *bytes,
 
     if (value && is_state(c, key, key_length)) {
         rc = history_read_state(r->path, value, length, &r->state);
-        if (rc == BIDE_EFORMAT) {
-            return c->rc = place_say(rc, "%s", pages_why());
-        }
         c->found_state = rc == 0;
         c->unreadable += rc != 0;
-        return 0;
+        return c->rc =
+                   rc == BIDE_EFORMAT ? place_say(rc, "%s", pages_why()) : 0;
     }
     if (!value) {
         c->unreadable++;

@@ -109,10 +109,8 @@ get_meta(struct writer *w)
         return rc;
     }
     rc = pages_format(w->dir, format, STORE_FORMAT);
-    if (rc) {
-        return place_say(rc, "%s", pages_why());
-    }
-    rc = get_meta_fixed(w, "commit", &commit, sizeof(commit));
+    rc = rc ? place_say(rc, "%s", pages_why())
+            : get_meta_fixed(w, "commit", &commit, sizeof(commit));
     /* See check_commit in reader.c. */
     if (!rc && w->number > 2 && commit != w->number - 1) {
         rc = writer_damaged(w, "its last transaction");
@@ -264,8 +262,8 @@ int
 writer_set(struct writer *w, const char *key, const void *value, size_t length)
 {
     w->changed = true;
-    w->failed = lmdb_failed(w->dir,
-                            writer_put_sealed(w->txn, w->dbi[META], key,
+    w->failed =
+        lmdb_failed(w->dir, writer_put_sealed(w->txn, w->dbi[META], key,
                                               strlen(key), value, length, 0));
     return w->failed;
 }

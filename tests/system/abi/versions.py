@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -172,6 +173,14 @@ def check_live(r):
     older.wait()
     text = r.run("newer", "doctor")
     expect("without the older service nothing is wrong", "Nothing is wrong." in text, text)
+    # As a service does that shares the live file and cannot read a newer registry.
+    live = next(os.path.join(r.live, name) for name in os.listdir(r.live) if name.endswith(".live"))
+    with open(live, "r+b") as file:
+        file.seek(100)  # trouble and trouble_ns, live/layout.h
+        file.write(struct.pack("<IQ", -FORMAT, time.time_ns()))
+    text = r.run("newer", "doctor", status=1)
+    expect("newer doctor says why a service cannot read the registry",
+           "its libbide is older\n        -> start it again with the newer library" in text, text)
 
 
 def check_registry(r):
