@@ -56,10 +56,10 @@ def main():
         skip("needs root")
     if not shutil.which("runuser") or not shutil.which("useradd"):
         skip("needs runuser and useradd")
-    if "--operators" not in subprocess.run([BIDE, "help", "init"], capture_output=True, text=True).stdout:
-        skip("needs bide init with groups")
     commands = [text for text in blocks() if not text.startswith("/")]
     rights = [line.split() for text in blocks() if text.startswith("/") for line in text.splitlines()]
+    # Exit status 1: the user may not do all of it.
+    commands = [re.sub(r"(?m)^bide doctor --as .*", r"\g<0> || test $? = 1", text) for text in commands]
     looks = [f'test "$(stat -c %U:%G,%a {path})" = {owner},{mode.lstrip("0")}' for path, owner, mode in rights]
     if len(commands) < 8 or len(rights) < 5:
         sys.exit(f"operating: {len(commands)} examples, {len(rights)} rows of rights")
