@@ -95,6 +95,7 @@ static const struct rate_row rate_rows[] = {
     {"calls", offsetof(struct trend_rates, calls)},
     {"retries", offsetof(struct trend_rates, retries)},
     {"failed", offsetof(struct trend_rates, failed)},
+    {"refused", offsetof(struct trend_rates, refused)},
     {"p95_ms", offsetof(struct trend_rates, p95_ms)},
 };
 
@@ -146,6 +147,7 @@ put_trend(FILE *out, const struct trend *t)
     struct json *policies;
 
     json_put_count(j, "step_s", TREND_STEP_NS / 1000000000);
+    json_put_ms(j, "age_ms", t->now_ns - t->step_ns); /* of the last point */
     json_put_count(j, "points", TREND_POINTS);
     json_put_count(j, "known", t->known);
     json_put_count(j, "left_out", t->left_out);

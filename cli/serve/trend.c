@@ -173,6 +173,7 @@ add_points(struct trend_policy *one, size_t steps, uint64_t ns)
         .calls = (float)rate_per_s(one->step.calls, one->now.calls, ns),
         .retries = (float)rate_per_s(one->step.retries, one->now.retries, ns),
         .failed = (float)rate_per_s(one->step.failed, one->now.failed, ns),
+        .refused = (float)rate_per_s(one->step.refused, one->now.refused, ns),
         .p95_ms = -1,
     };
 
@@ -280,6 +281,7 @@ trend_past(struct trend *t, const char *name, uint64_t begin_ago_ns,
         p->retries += share * (float)rate_per_s(0, s->retries, ns);
         p->failed +=
             share * (float)rate_per_s(0, s->exhausted + s->refused, ns);
+        p->refused += share * (float)rate_per_s(0, s->refused, ns);
         if (s->latency_succeeded.count > 0 && p95 > p->p95_ms) {
             p->p95_ms = p95;
         }

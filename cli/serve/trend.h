@@ -47,8 +47,8 @@ void trend_past(struct trend *t, const char *name, uint64_t begin_ago_ns,
 
 /* One point of a policy's lines.  Rates are per second. */
 struct trend_rates {
-    float calls, retries, failed;
-    float p95_ms; /* negative: no attempt succeeded */
+    float calls, retries, failed, refused; /* failed: with refused */
+    float p95_ms;                          /* negative: no attempt succeeded */
 };
 struct trend_view {
     const char *name;

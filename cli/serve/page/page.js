@@ -2,7 +2,7 @@
 /* Names, notes and outcomes come from users and programs: every text is set as
  * textContent and never parsed as HTML. */
 
-const EVERY_MS = 2000, PATIENCE_MS = 5000, ROWS_MOST = 200;
+const EVERY_MS = 2000, PATIENCE_MS = 5000, ROWS_MOST = 200, ROWS_FIRST = 40;
 const SVG = "http://www.w3.org/2000/svg";
 const $ = (id) => document.getElementById(id);
 
@@ -14,11 +14,13 @@ function el(tag, attributes, ...inside) {
     if (value === true) e.setAttribute(key, "");
     else if (value !== false && value != null) e.setAttribute(key, value);
   }
-  e.append(...inside.filter((x) => x != null));
+  fill(e, ...inside);
   return e;
 }
-const text = (e, value) => { if (e.textContent !== value) e.textContent = value; };
-const fill = (e, ...inside) => e.replaceChildren(...inside.filter((x) => x != null));
+/* Makes control characters, also those that turn the direction of writing, visible. */
+const plain = (s) => typeof s === "string" ? s.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd") : s;
+const text = (e, value) => { if (e.textContent !== plain(value)) e.textContent = plain(value); };
+const fill = (e, ...inside) => e.replaceChildren(...inside.filter((x) => x != null).map(plain));
 
 /* ---- numbers with their units ---- */
 
@@ -34,6 +36,7 @@ function share(part, whole) {
   if (pct > 0 && pct < 0.1) return "<0.1%";
   return (pct >= 99.95 ? Math.round(pct).toLocaleString("en") : pct.toFixed(1)) + "%";
 }
+const percentOf = (x) => x >= 1 ? "100%" : (Math.floor(x * 1000) / 10).toFixed(1) + "%";
 function time(ms) {
   if (ms < 0.995) return Math.max(1, Math.round(ms * 1000)) + "µs";
   if (ms < 9.95) return ms.toFixed(1) + "ms";
@@ -61,7 +64,7 @@ function breaker(b) {
   if (b.damaged) return {word: "damaged", level: "crit", rank: 4};
   if (b.mode === "open") return {word: "forced open", level: "crit", rank: 4};
   if (b.mode === "closed") return {word: "forced closed", level: "warn", rank: 1.5};
-  if (b.state === "open") return {word: "OPEN " + time(b.open_for_ms), level: "crit", rank: 3};
+  if (b.state === "open") return {word: "OPEN " + time(1000 * Math.ceil(b.open_for_ms / 1000) || 1000), level: "crit", rank: 3};
   if (b.state === "half open") return {word: "half open", level: "warn", rank: 2};
   return {word: "closed", level: "ok", rank: 1};
 }
@@ -108,11 +111,11 @@ function draw(box, lines, points, height, label) {
   const top = Math.max(1e-9, ...lines.flatMap((l) => l.values));
   const parts = [];
   for (const l of lines) {
-    if (!l.values.length) continue;
+    if (!l.values.length || (l.name === "lost" && !l.values.some((x) => x > 0))) continue;
     const d = path(l.values, points, height, top);
     if (l.area && d) {
       const x = (points - l.values.length) * 100 / (points - 1);
-      parts.push(svg("path", {class: "area", d: d + `L100 ${height}L${x.toFixed(2)} ${height}Z`}));
+      parts.push(svg("path", {class: "area " + l.name, d: d + `L100 ${height}L${x.toFixed(2)} ${height}Z`}));
     }
     parts.push(svg("path", {class: "line " + l.name, d}));
   }
@@ -120,23 +123,26 @@ function draw(box, lines, points, height, label) {
   box.replaceChildren(...parts);
 }
 const picture = (cls, height) =>
-  svg("svg", {class: cls, viewBox: `0 0 100 ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": ""});
+  svg("svg", {class: cls, viewBox: `0 0 100 ${height}`, preserveAspectRatio: "none", role: "img", "aria-label": "no calls yet"});
 
 /* ---- the table of policies ---- */
 
 const COLUMNS = [
   {key: "name", title: "Policy", by: (p) => p.name, first: "ascending"},
+  {key: "worst", title: "Worst first", by: (p) => p.worst, hidden: true},
   {key: "calls", title: "Calls/s", by: (p) => p.rates ? p.rates.calls_per_s : -1, number: true},
-  {key: "retries", title: "Retries", by: (p) => p.retryShare, number: true},
+  {key: "ok", title: "OK", by: (p) => p.ok == null ? 2 : p.ok, first: "ascending", number: true},
   {key: "lost", title: "Failed/s", by: (p) => p.rates ? p.rates.failed_per_s : -1, number: true},
-  {key: "p95", title: "p50 · p95 · p99", by: (p) => p.latency ? p.latency.p95 : -1, number: true},
+  {key: "retries", title: "Retries", by: (p) => p.retryShare, number: true},
+  {key: "p95", title: "p95", by: (p) => p.latency ? p.latency.p95 : -1, number: true},
   {key: "breaker", title: "Breaker", by: (p) => p.breaker.rank},
-  {key: "budget", title: "Budget", by: (p) => p.level == null ? 2 : p.level, first: "ascending"},
+  {key: "budget", title: "Budget", by: (p) => p.budgetLevel == null ? 2 : p.budgetLevel, first: "ascending"},
   {key: "sleeping", title: "Waiting", by: (p) => p.sleeping, number: true},
 ];
-let sorted = {key: "name", order: "ascending"};
+let sorted = {key: "worst", order: "descending"};
 const rows = new Map(); /* by name */
 let seen = null;        /* the last answer of /api/now */
+let places = new Map(); /* of the rows, while the pointer or the focus is among them */
 
 function sortBy(key, order) {
   const c = COLUMNS.find((x) => x.key === key);
@@ -150,62 +156,68 @@ function sortBy(key, order) {
     else th.removeAttribute("aria-sort");
   }
   $("sort").value = key;
+  places.clear();
   if (seen) showPolicies(seen);
 }
 
 function makeHeads() {
   for (const c of COLUMNS) {
-    const button = el("button", {type: "button"}, c.title);
-    button.addEventListener("click", () => sortBy(c.key));
-    $("heads").append(el("th", {role: "columnheader", scope: "col", "data-key": c.key, class: c.number ? "number" : null}, button));
+    if (!c.hidden) {
+      const button = el("button", {type: "button"}, c.title);
+      button.addEventListener("click", () => sortBy(c.key));
+      $("heads").append(el("th", {role: "columnheader", scope: "col", "data-key": c.key, class: "c-" + c.key + (c.number ? " number" : "")}, button));
+    }
     $("sort").append(el("option", {value: c.key}, c.title));
   }
   $("sort").addEventListener("change", () => sortBy($("sort").value,
     COLUMNS.find((c) => c.key === $("sort").value).first || "descending"));
-  $("filter").addEventListener("input", () => { if (seen) showPolicies(seen); });
-  sortBy("name", "ascending");
+  $("filter").addEventListener("input", () => { places.clear(); if (seen) showPolicies(seen); });
+  sortBy("worst", "descending");
 }
 
 /* Returns the policies, each with its figures from all parts of the answer. */
 function joinParts(now) {
   const levels = new Map(((now.check || {}).policies || []).map((c) => [c.policy, c]));
   return now.list.policies.map((p) => {
-    const t = now.trend.policies[p.policy];
+    const t = now.trend.policies[p.policy], alarm = levels.get(p.policy), b = breaker(p.breaker);
     const rates = t && t.now.over_ms >= 500 ? t.now : null;
-    const alarm = levels.get(p.policy);
+    const level = alarm && alarm.level === "critical" || b.level === "crit" ? 2
+      : alarm && alarm.level === "warning" || b.level === "warn" || p.paused ? 1 : 0;
     return {
-      name: p.policy, data: p, alarm, rates,
+      name: p.policy, data: p, alarm, rates, level, breaker: b,
       defined: p.version != null, sleeping: p.sleeping || 0,
       trend: t ? t.trend : null,
       latency: t && t.latency_ms.count > 0 ? t.latency_ms : null,
+      ok: rates && rates.calls_per_s > 0 ? Math.max(0, 1 - (rates.failed_per_s + rates.rejected_per_s) / rates.calls_per_s) : null,
+      worst: (rates ? rates.failed_per_s : 0) + level * 1e9 + (rates && rates.failed_per_s > 0 ? 1e8 : 0),
       retryShare: rates && rates.calls_per_s > rates.refused_per_s
         ? rates.retries_per_s / (rates.calls_per_s - rates.refused_per_s) : rates && rates.retries_per_s > 0 ? 1e9 : -1,
-      breaker: breaker(p.breaker),
-      level: p.budget && p.budget.group !== "none" ? p.budget.level : null,
+      budgetLevel: p.budget && p.budget.group !== "none" ? p.budget.level : null,
     };
   });
 }
 
 function makeRow(name) {
-  const r = {open: false};
-  r.button = el("button", {type: "button", class: "open", "aria-expanded": "false"}, name);
-  r.button.addEventListener("click", () => toggle(name));
+  const r = {};
+  r.link = el("a", {class: "open", href: address(name)}, name);
   r.about = el("span", {class: "about"});
-  r.calls = el("b"); r.spark = picture("spark", 30);
-  r.retries = el("span"); r.lost = el("span");
-  r.p = [el("span"), el("span"), el("span")]; r.slow = picture("spark", 30);
+  r.calls = el("b"); r.spark = picture("spark", 26);
+  r.ok = el("span"); r.retries = el("span"); r.lost = el("b"); r.refused = el("small", {class: "muted"});
+  r.p95 = el("span");
   r.breaker = el("span", {class: "badge"});
   r.budget = el("span", {class: "budget"}); r.sleeping = el("span");
-  const cell = (label, cls, ...inside) => el("td", {role: "cell", "data-label": label, class: cls}, ...inside);
+  const cell = (key, cls, ...inside) =>
+    el("td", {role: "cell", "data-label": COLUMNS.find((c) => c.key === key).title, class: "c-" + key + " " + cls}, ...inside);
   r.row = el("tr", {class: "row", role: "row"},
-    el("td", {role: "cell", class: "full"}, r.button, r.about),
-    cell("Calls/s", "number full", el("span", {class: "pair"}, r.spark, r.calls)),
-    cell("Retries", "number", r.retries),
-    cell("Failed/s", "number", r.lost),
-    cell("p50 · p95 · p99", "number full", el("span", {class: "pair"}, r.slow, el("span", {class: "latency"}, ...r.p))),
-    cell("Breaker", "", r.breaker),
-    cell("Budget", "", r.budget),
-    cell("Waiting", "number", r.sleeping));
+    el("td", {role: "cell", class: "full"}, r.link, r.about),
+    cell("calls", "number full", el("span", {class: "pair"}, r.spark, r.calls)),
+    cell("ok", "number", r.ok),
+    cell("lost", "number", r.lost, r.refused),
+    cell("retries", "number", r.retries),
+    cell("p95", "number", r.p95),
+    cell("breaker", "", r.breaker),
+    cell("budget", "", r.budget),
+    cell("sleeping", "number", r.sleeping));
   rows.set(name, r);
   return r;
 }
@@ -230,56 +242,61 @@ function about(p, now) {
       " until " + clock(l.until, now.host.time) + " (version " + l.version + (l.inherited_from ? " of " + l.inherited_from : "") + ", " + author(l) + ")").join("");
 }
 
+const LEVELS = ["", "warn", "crit"];
+
 function updateRow(r, p, now) {
-  const points = drawn(now), t = p.trend;
-  const level = p.alarm && p.alarm.level === "critical" || p.breaker.level === "crit" ? "crit"
-    : p.alarm && p.alarm.level === "warning" || p.data.paused || !p.defined || p.data.rules === null ? "warn" : "";
-  r.row.className = "row " + level;
+  const points = drawn(now), t = p.trend, known = (x) => p.rates ? x() : "–";
+  r.row.className = "row " + LEVELS[p.defined ? p.level : Math.max(1, p.level)];
   text(r.about, about(p, now));
-  const yet = t ? "…" : "–"; /* known soon; the policy was never used */
-  text(r.calls, p.rates ? rate(p.rates.calls_per_s) : yet);
-  text(r.retries, p.rates ? share(p.rates.retries_per_s, p.rates.calls_per_s - p.rates.refused_per_s) : yet);
+  r.about.title = r.about.textContent;
+  text(r.calls, known(() => rate(p.rates.calls_per_s)));
+  if (t) {
+    draw(r.spark, [{values: t.calls, name: "", area: true}, {values: t.failed, name: "lost", area: true}], points, 26,
+      "calls and failed calls per second, " + minutes(now) + " minutes");
+  }
+  text(r.ok, p.ok == null ? "–" : percentOf(p.ok));
+  r.ok.className = p.ok != null && p.ok < 0.99 ? (p.ok < 0.9 ? "lost" : "hot") : "";
+  text(r.lost, known(() => rate(p.rates.failed_per_s)));
+  r.lost.className = p.rates && p.rates.failed_per_s > 0 ? "lost" : "none";
+  text(r.refused, p.rates && p.rates.refused_per_s > 0 ? rate(p.rates.refused_per_s) + " refused" : "");
+  text(r.retries, known(() => share(p.rates.retries_per_s, p.rates.calls_per_s - p.rates.refused_per_s)));
   r.retries.className = p.retryShare > 0.2 ? "hot" : "";
-  const lost = p.rates ? p.rates.failed_per_s : null;
-  text(r.lost, p.rates ? rate(lost) : yet);
-  r.lost.className = lost > 0 ? "lost" : "";
-  [50, 95, 99].forEach((q, i) => text(r.p[i], p.latency ? time(p.latency["p" + q]) : "–"));
+  text(r.p95, p.latency ? time(p.latency.p95) : "–");
+  for (const [e, nil] of [[r.breaker, !p.breaker.rank], [r.budget, p.budgetLevel == null], [r.sleeping, !p.sleeping]]) e.parentElement.classList.toggle("nil", nil);
   text(r.breaker, p.breaker.word);
   r.breaker.className = "badge " + p.breaker.level;
   fill(r.budget, ...budget(p.data.budget));
-  text(r.sleeping, p.sleeping ? String(p.sleeping) : "–");
-  const nil = (e, is) => e.closest("td").classList.toggle("nil", is);
-  nil(r.breaker, p.breaker.level === "none");
-  nil(r.budget, p.level == null);
-  nil(r.sleeping, !p.sleeping);
-  const none = {calls: [], retries: [], p95_ms: []}, s = t || none;
-  const top = (a) => Math.max(0, ...a);
-  draw(r.spark, [{values: s.calls, name: "", area: true}, {values: s.retries, name: "retry"}], points, 30,
-    `calls in the last ${minutes(now)} minutes: up to ${rate(top(s.calls))} per second, retries up to ${rate(top(s.retries))}`);
-  draw(r.slow, [{values: s.p95_ms, name: ""}], points, 30,
-    `p95 in the last ${minutes(now)} minutes: up to ${top(s.p95_ms) > 0 ? time(top(s.p95_ms)) : "nothing"}`);
+  text(r.sleeping, p.sleeping ? p.sleeping.toLocaleString("en") : "–");
+}
+
+/* Returns the policies in their order.  While the pointer or the focus is in the table, rows keep their places. */
+function inOrder(found) {
+  const by = COLUMNS.find((c) => c.key === sorted.key).by, sign = sorted.order === "ascending" ? 1 : -1;
+  const held = $("rows").matches(":hover, :focus-within");
+  const place = (p) => held && places.has(p.name) ? places.get(p.name) : Infinity;
+  found.sort((a, b) => {
+    const m = place(a), n = place(b), x = by(a), y = by(b);
+    if (m !== n) return m < n ? -1 : 1;
+    return (x < y ? -sign : x > y ? sign : 0) || (a.name < b.name ? -1 : 1);
+  });
+  places = new Map(found.map((p, i) => [p.name, i]));
+  return found;
 }
 
 function showPolicies(now) {
   const all = joinParts(now), wanted = $("filter").value.trim().toLowerCase();
-  const by = COLUMNS.find((c) => c.key === sorted.key).by, sign = sorted.order === "ascending" ? 1 : -1;
-  const found = all.filter((p) => p.name.includes(wanted)).sort((a, b) => {
-    const x = by(a), y = by(b);
-    return x < y ? -sign : x > y ? sign : a.name < b.name ? -1 : 1;
-  });
-  const shown = found.slice(0, ROWS_MOST), order = [], focused = document.activeElement;
-  for (const p of shown) {
+  const found = inOrder(all.filter((p) => p.name.toLowerCase().includes(wanted)));
+  const body = $("rows"), focused = document.activeElement, most = body.children.length ? ROWS_MOST : ROWS_FIRST;
+  if (most < ROWS_MOST && found.length > most) setTimeout(() => { if (seen === now) showPolicies(now); });
+  const order = found.slice(0, most).map((p) => {
     const r = rows.get(p.name) || makeRow(p.name);
     updateRow(r, p, now);
-    order.push(r.row);
-    if (r.open) { order.push(r.more); updateMore(r, p, now); }
-  }
-  const body = $("rows");
+    return r.row;
+  });
   order.forEach((row, i) => { if (body.children[i] !== row) body.insertBefore(row, body.children[i] || null); });
   while (body.children.length > order.length) body.lastChild.remove();
   if (focused && focused !== document.activeElement && focused.isConnected) focused.focus();
-  const names = new Set(all.map((p) => p.name));
-  for (const name of rows.keys()) if (!names.has(name)) rows.delete(name);
+  for (const [name, r] of rows) if (!r.row.isConnected) rows.delete(name);
   text($("n-list"), (wanted ? found.length + " of " : "") + many(all.length, "policy", "policies") +
     (found.length > ROWS_MOST ? `, the first ${ROWS_MOST} shown: filter for others` : "") +
     (now.trend.known ? "" : " · lines appear after 10 seconds"));
@@ -290,75 +307,12 @@ function showPolicies(now) {
   return all;
 }
 
-/* ---- one policy in detail ---- */
-
-function toggle(name) {
-  const r = rows.get(name);
-  r.open = !r.open;
-  r.button.setAttribute("aria-expanded", String(r.open));
-  if (r.open && !r.more) {
-    r.chart = picture("chart", 90); r.slowChart = picture("chart", 90);
-    r.chartTop = el("span"); r.slowTop = el("span");
-    r.scopes = el("div", {class: "wide"}); r.outcomes = el("div", {class: "wide"});
-    r.ago = [el("span"), el("span")];
-    const axis = (i) => el("div", {class: "axis"}, r.ago[i], el("span", {}, "now"));
-    r.more = el("tr", {class: "more", role: "row"}, el("td", {role: "cell", colspan: COLUMNS.length}, el("div", {class: "cols"},
-      el("div", {}, el("h3", {}, "Per second, ", r.chartTop), r.chart, axis(0),
-        el("div", {class: "key"}, el("span", {}, "calls"), el("span", {class: "k-retry"}, "retries"), el("span", {class: "k-lost"}, "failed calls"))),
-      el("div", {}, el("h3", {}, "p95 of succeeded attempts, ", r.slowTop), r.slowChart, axis(1)),
-      r.scopes, r.outcomes)));
-  }
-  if (r.open) { fetchMore(name, r); } else if (r.more) { r.more.remove(); }
-  if (seen) showPolicies(seen);
-}
-
-function updateMore(r, p, now) {
-  const t = p.trend || {calls: [], retries: [], failed: [], p95_ms: []}, points = drawn(now);
-  const top = Math.max(0, ...t.calls, ...t.retries), slow = Math.max(0, ...t.p95_ms);
-  for (const ago of r.ago) text(ago, minutes(now) + " minutes ago");
-  text(r.chartTop, "up to " + rate(top));
-  text(r.slowTop, slow > 0 ? "up to " + time(slow) : "none yet");
-  draw(r.chart, [{values: t.calls, name: "", area: false}, {values: t.retries, name: "retry"}, {values: t.failed, name: "lost"}],
-    points, 90, "calls, retries and failed calls per second, up to " + rate(top));
-  draw(r.slowChart, [{values: t.p95_ms, name: ""}], points, 90, "p95, " + r.slowTop.textContent);
-}
-
-async function fetchMore(name, r) {
-  let answer;
-  try {
-    answer = await fetchJson("/api/policies/" + encodeURIComponent(name));
-  } catch (e) {
-    return; /* the next request of /api/now reports the error */
-  }
-  if (!answer.ok) { fill(r.scopes, el("p", {class: "muted"}, answer.body.error || "no figures")); return; }
-  const all = answer.body.policies, outcomes = new Map();
-  for (const c of all) for (const [o, n] of Object.entries(c.outcomes)) outcomes.set(o, (outcomes.get(o) || 0) + n);
-  const body = el("tbody");
-  for (const c of all.slice(0, 50)) {
-    const k = c.calls, n = k.succeeded + k.exhausted + k.refused + k.rejected + k.cancelled;
-    const b = breaker(c.breaker);
-    body.append(el("tr", {}, el("td", {class: "name"}, c.scope === "" ? "–" : c.scope === "@others" ? "(others)" : c.scope),
-      el("td", {class: "number"}, n.toLocaleString("en")), el("td", {class: "number"}, n ? share(k.succeeded, n) : "–"),
-      el("td", {class: "number"}, c.retries.toLocaleString("en")),
-      el("td", {class: "number"}, c.latency_ms.succeeded.count ? time(c.latency_ms.succeeded.p95) : "–"),
-      el("td", {}, el("span", {class: "badge " + b.level}, b.word)), el("td", {}, ...budget(c.budget))));
-  }
-  const heads = ["Scope", "Calls", "Succeeded", "Retries", "p95", "Breaker", "Budget"];
-  const titled = (i) => el("th", {scope: "col", class: i > 0 && i < 5 ? "number" : null}, heads[i]);
-  fill(r.scopes, el("h3", {}, "By scope, since the live state was created" + (all.length > 50 ? ", the first 50" : "")),
-    all.length ? el("div", {class: "scroll", tabindex: "0", role: "region", "aria-label": "Scopes of " + name},
-      el("table", {}, el("thead", {}, el("tr", {}, ...heads.map((_, i) => titled(i)))), body)) : el("p", {class: "muted"}, "No calls yet."));
-  const ranked = [...outcomes].sort((a, b) => b[1] - a[1]), sum = ranked.reduce((s, o) => s + o[1], 0);
-  fill(r.outcomes, ranked.length ? el("h3", {}, "Outcomes of failed attempts") : null,
-    ranked.length ? el("ul", {class: "bars"}, ...ranked.slice(0, 8).map(([o, n]) =>
-      el("li", {}, el("span", {class: "name"}, o), meterOf(n / sum), el("span", {class: "number"}, share(n, sum))))) : null);
-}
-const meterOf = (x) => { const m = meter(x); m.className = "meter"; return m; };
-
 /* ---- alerts ---- */
 
 function findAlerts(all, now) {
-  const found = [], add = (level, word, what, next) => found.push({level, word, what, next});
+  const found = [];
+  let name = null;
+  const add = (level, word, what, next) => found.push({level, word, what, next, name});
   const h = now.host;
   if (h.trouble && h.time - h.trouble_at < 600) {
     add("crit", "registry", `a service could not read the registry, ${clock(h.trouble_at, h.time)}: ${h.trouble}`, "bide list");
@@ -370,31 +324,40 @@ function findAlerts(all, now) {
   }
   for (const p of all) {
     const d = p.data, a = p.alarm;
+    name = p.name;
     if (a && a.level !== "ok") {
-      add(a.level === "critical" ? "crit" : "warn", a.level, `${p.name}: ${a.why}` +
+      add(a.level === "critical" ? "crit" : "warn", a.level, a.why +
         (a.since ? ", since " + clock(a.since, h.time) : ""),
         a.level === "unknown" ? "bide record --every 1m" : a.why.startsWith("breaker") ? `bide breaker ${p.name}` : `bide stats ${p.name} --since -1h`);
     }
-    if (p.breaker.rank > 1 && !(a && a.why.startsWith("breaker"))) add(p.breaker.level, "breaker", `${p.name}: ${p.breaker.word}`, `bide breaker ${p.name}`);
-    if (d.paused) add("warn", "paused", `${p.name}: new calls are refused`, `bide resume ${p.name}`);
-    if (d.budget && d.budget.damaged) add("crit", "budget", `${p.name}: its live state is damaged; calls continue`, `bide budget ${p.name} reset`);
-    else if (p.level != null && p.level < 0.2) add("warn", "budget", `${p.name}: ${percent(p.level)}% left for retries`, `bide budget ${p.name}`);
-    if (!p.defined) add("warn", "undefined", `${p.name}: ${about(p, now)}`,
+    if (p.breaker.rank > 1 && !(a && a.why.startsWith("breaker"))) add(p.breaker.level, "breaker", p.breaker.word, `bide breaker ${p.name}`);
+    if (d.paused) add("warn", "paused", "new calls are refused", `bide resume ${p.name}`);
+    if (d.budget && d.budget.damaged) add("crit", "budget", "its live state is damaged; calls continue", `bide budget ${p.name} reset`);
+    else if (p.budgetLevel != null && p.budgetLevel < 0.2) add("warn", "budget", `${percent(p.budgetLevel)}% left for retries`, `bide budget ${p.name}`);
+    if (!p.defined) add("warn", "undefined", about(p, now),
       d.declared_by ? `bide show ${p.name} --declared` : "bide apply FILE");
-    else if (d.rules === null) add("crit", "not valid", `${p.name}: version ${d.version} is not valid`, `bide show ${p.name}`);
+    else if (d.rules === null) add("crit", "not valid", `version ${d.version} is not valid`, `bide show ${p.name}`);
   }
   for (const d of deferredPolicies(now)) {
-    if (d.dead) add("warn", "deferred", `${d.policy}: ${many(d.dead, "item is", "items are")} dead`, `bide deferred list ${d.policy} --dead`);
+    name = d.policy;
+    if (d.dead) add("warn", "deferred", `${many(d.dead, "item is", "items are")} dead`, `bide deferred list ${d.policy} --dead`);
   }
   return found.sort((a, b) => (a.level === "crit" ? 0 : 1) - (b.level === "crit" ? 0 : 1));
 }
 
+let allAlerts = false;
+
+const alertItem = (f, link) => el("li", {}, el("span", {}, el("span", {class: "badge " + f.level}, f.word)),
+  el("span", {}, f.name && link ? el("a", {href: address(f.name), class: "name"}, f.name) : null, f.name && link ? " " : null, f.what),
+  el("code", {}, f.next));
+
 function showAlerts(all, now) {
-  const found = findAlerts(all, now);
+  const found = findAlerts(all, now), most = allAlerts ? 200 : found.length > 5 ? 4 : 5;
   text($("n-alerts"), found.length ? String(found.length) : now.host.live ? "none" : "none: no calls yet");
-  fill($("alerts"), ...found.slice(0, 30).map((f) => el("li", {}, el("span", {}, el("span", {class: "badge " + f.level}, f.word)),
-    el("span", {}, f.what), el("code", {}, f.next))),
-    found.length > 30 ? el("li", {}, el("span"), el("span", {}, `and ${found.length - 30} more`), el("span")) : null);
+  fill($("alerts"), ...found.slice(0, most).map((f) => alertItem(f, true)));
+  $("alerts").hidden = found.length === 0;
+  $("more-alerts").hidden = found.length <= 5;
+  text($("more-alerts"), allAlerts ? "Show fewer" : `Show all ${found.length}`);
   return found;
 }
 
@@ -403,15 +366,15 @@ function showAlerts(all, now) {
 function showSums(all, found, now) {
   const sum = (key) => all.reduce((s, p) => s + (p.rates ? p.rates[key] : 0), 0);
   const calls = sum("calls_per_s"), retries = sum("retries_per_s"), lost = sum("failed_per_s");
-  const known = all.some((p) => p.rates);
-  const one = (title, big, small, cls) => el("div", {}, el("dt", {}, title), el("dd", {class: cls}, big, " ", el("small", {}, small || "")));
+  const known = all.some((p) => p.rates), crit = found.some((f) => f.level === "crit");
+  const one = (title, big, cls) => el("div", {}, el("dt", {}, title), el("dd", {class: cls}, big));
   const left = (now.calls || {}).left_out || 0, waiting = ((now.calls || {}).calls || []).length + left;
   fill($("sums"),
-    one("Calls", known ? rate(calls) : "…", "per second"),
-    one("Retries", known ? share(retries, calls - sum("refused_per_s")) : "…", "extra load"),
-    one("Failed calls", known ? rate(lost) : "…", "per second", lost > 0 ? "lost" : null),
-    one("Waiting calls", String(waiting), "now"),
-    one("Alerts", String(found.length), found.some((f) => f.level === "crit") ? "critical" : "", found.length ? (found.some((f) => f.level === "crit") ? "lost" : "hot") : null));
+    one("calls/s", known ? rate(calls) : "…"),
+    one("failed/s", known ? rate(lost) : "…", lost > 0 ? "lost" : null),
+    one("retries", known ? share(retries, calls - sum("refused_per_s")) : "…"),
+    one("waiting", String(waiting)),
+    one("alerts", String(found.length), found.length ? (crit ? "lost" : "hot") : null));
 }
 
 // A name that the user root gave (cli/policy/author.c).
@@ -477,14 +440,473 @@ function show(now) {
   seen = now;
   const all = showPolicies(now), found = showAlerts(all, now);
   showSums(all, found, now);
+  text($("host"), now.host.name);
+  document.title = (found.some((f) => f.level === "crit") ? "⚠ " : "") + (route.name ? route.name + " · " : "") + "bide " + now.host.name;
+  if (route.name) { showState(all.find((p) => p.name === route.name), found, now); return; }
   showCalls(now);
   showLog(now);
   showDeferred(now);
   showFoot(now);
-  text($("host"), now.host.name);
-  document.title = (found.some((f) => f.level === "crit") ? "⚠ " : "") + "bide " + now.host.name;
-  for (const [name, r] of rows) if (r.open && r.row.isConnected) fetchMore(name, r);
 }
+
+/* ---- one policy: its address ---- */
+
+const RANGES = ["10m", "1h", "6h", "24h", "7d", "30d"];
+let route = {name: null}; /* what the address names: name, since, until, scope */
+
+function address(name, how) {
+  const p = new URLSearchParams();
+  for (const key of ["since", "until", "scope"]) if (how && how[key] != null) p.set(key, how[key]);
+  return "#/" + encodeURIComponent(name) + (how ? "?" + p : "?since=1h");
+}
+
+function readRoute() {
+  const m = /^#\/([^?]+)\??(.*)$/.exec(location.hash), p = new URLSearchParams(m ? m[2] : "");
+  try {
+    return {name: m && decodeURIComponent(m[1]), since: p.get("since") || "1h", until: p.get("until"), scope: p.get("scope")};
+  } catch (e) {
+    return {name: null};
+  }
+}
+
+const go = (how) => { location.hash = address(route.name, {since: route.since, until: route.until, scope: route.scope, ...how}); };
+const iso = (s) => new Date(s * 1000).toISOString().slice(0, 19) + "Z";
+/* Shows the time from `a` to `b`, in seconds; up to now if that is later. */
+function goTo(a, b) {
+  const long = Math.max(60, b - a), until = view.time - 5;
+  if (b >= until) go({since: Math.round(long) + "s", until: null});
+  else go({since: iso(a), until: iso(a + long)});
+}
+
+let view = null;   /* the last answer of .../past, with columns() */
+let shownLog = []; /* of the policy */
+let cursor = null; /* a column of `view` */
+
+async function follow() {
+  const before = route;
+  route = readRoute();
+  $("all").hidden = route.name != null;
+  $("one").hidden = route.name == null;
+  text($("skip"), route.name ? "Skip to " + route.name : "Skip to the policies");
+  if (route.name == null) { if (seen) show(seen); if (before.name) { const r = rows.get(before.name); if (r) r.link.focus(); } return; }
+  if (before.name !== route.name) {
+    view = cursor = null; shownLog = [];
+    for (const id of ["charts", "lane", "axis", "scopes", "versions", "outcomes", "events", "rules", "readout"]) fill($(id));
+    text($("one-name"), route.name);
+    text($("crumb"), route.name);
+    ruled = null;
+    $("one-name").focus({preventScroll: true});
+    scrollTo(0, 0);
+  }
+  fill($("ranges"), ...RANGES.map((r) => el("a", {href: address(route.name, {since: r, scope: route.scope}), "aria-current": !route.until && route.since === r ? "true" : null}, r)));
+  if (seen) show(seen);
+  await updateOne();
+}
+
+/* ---- one policy: its columns of time ---- */
+
+function sumOf(c) {
+  const k = c.calls, failed = k.exhausted + k.refused, all = k.succeeded + failed + k.rejected + k.cancelled;
+  const l = c.latency_ms.succeeded;
+  return {begin: c.begin, end: c.end, calls: all, ok: k.succeeded, failed, refused: k.refused, rejected: k.rejected,
+    retries: c.retries, p50: l.count ? l.p50 : null, p95: l.count ? l.p95 : null, p99: l.count ? l.p99 : null,
+    outcomes: c.outcomes, opened: c.opened, heat: c.heat, known: true};
+}
+
+/* Returns the columns by time.  What the history has only as a part of something long comes from the server's memory of the last minutes. */
+function columns(v, now) {
+  const all = v.columns.map(sumOf).reverse(), t = !route.scope && now && now.trend.policies[route.name];
+  const n = t ? t.trend.calls.length : 0, step = now ? now.trend.step_s : 0, wide = v.until - v.since > 1300;
+  const end = now ? now.host.time - now.trend.age_ms / 1000 : 0, begin = end - n * step;
+  const coarse = (c) => c.end > begin && c.begin < end && (!wide || c.end - c.begin > 2.5 * v.step_s);
+  if (!n) return all;
+  const out = all.filter((c) => !coarse(c)), fine = out.slice(), group = wide ? v.step_s : step;
+  for (const c of all.filter(coarse)) {
+    for (const [b, e] of [[c.begin, begin], [end, c.end]]) {
+      if (e - b > step) out.push({...c, begin: b, end: e, ...scaled(c, (e - b) / (c.end - c.begin)), known: false});
+    }
+  }
+  const groups = new Map();
+  for (let i = 0; i < n; i++) {
+    const b = begin + i * step, key = Math.floor(b / group), p95 = t.trend.p95_ms[i];
+    if (b < v.since || b + step > v.until + 1 || fine.some((c) => c.begin <= b && c.end > b)) continue;
+    const g = groups.get(key) || {begin: b, calls: 0, failed: 0, refused: 0, retries: 0, rejected: 0, p50: null, p95: null, outcomes: {}, opened: 0, known: true};
+    for (const k of ["calls", "failed", "refused", "retries"]) g[k] += t.trend[k][i] * step;
+    g.p95 = p95 >= 0 ? Math.max(g.p95 || 0, p95) : g.p95;
+    g.end = b + step;
+    groups.set(key, g);
+  }
+  return out.concat([...groups.values()]).sort((a, b) => a.begin - b.begin);
+}
+const scaled = (c, by) => Object.fromEntries(["calls", "ok", "failed", "refused", "rejected", "retries"].map((k) => [k, c[k] * by]));
+const perS = (c, key) => c[key] / Math.max(0.001, c.end - c.begin);
+
+/* ---- one policy: charts ---- */
+
+const at = (t) => Math.min(1000, Math.max(0, 1000 * (t - view.since) / (view.until - view.since)));
+const box = (c, low, high) => `M${at(c.begin).toFixed(1)} ${low.toFixed(1)}V${high.toFixed(1)}H${Math.max(at(c.begin) + 0.6, at(c.end)).toFixed(1)}V${low.toFixed(1)}Z`;
+
+function nice(top) {
+  const unit = 10 ** Math.floor(Math.log10(Math.max(top, 1e-3)));
+  return [1, 2, 2.5, 5, 10].map((k) => k * unit).find((x) => x >= top * 0.999);
+}
+
+function chart(title, keys, height, labels, paths) {
+  const pic = svg("svg", {viewBox: `0 0 1000 ${height}`, preserveAspectRatio: "none", "aria-hidden": "true", class: "h" + height});
+  pic.append(...paths.filter((p) => p.d).map((p) => svg("path", p)),
+    ...view.marks.map((m) => svg("path", {class: "mark " + m.kind, d: `M${at(m.when).toFixed(1)} 0V${height}`})));
+  return el("div", {class: "plot"}, el("p", {class: "caption"}, el("b", {}, title), ...keys.map(([cls, words]) => el("span", {class: "key " + cls}, words))),
+    el("div", {class: "ticks"}, ...labels.map(([y, words]) => { const e = el("span", {}, words); e.style.top = y + "%"; return e; })), pic);
+}
+
+/* Bars on top of each other: `parts` are [class, key of a column]. */
+function bars(title, keys, parts, height, line) {
+  const top = nice(Math.max(0.1, ...view.list.map((c) => parts.reduce((s, [, value]) => s + value(c), 0)), ...(line ? view.list.map(line) : [])));
+  const paths = [{class: "grid", d: `M0 ${height / 2}H1000M0 0.5H1000`}], d = new Map();
+  const y = (x) => height - (height - 1) * x / top;
+  for (const c of view.list) {
+    let sum = 0;
+    for (const [cls, value] of parts) {
+      const x = value(c), k = cls + (c.known ? "" : " part");
+      if (x > 0) d.set(k, (d.get(k) || "") + box(c, y(sum), Math.min(y(sum + x), y(sum) - (cls === "ok" ? 0 : 1.5))));
+      sum += x;
+    }
+  }
+  for (const [cls, path_] of d) paths.push({class: "bar " + cls, d: path_});
+  if (line) paths.push({class: "line retry", d: steps(line, y)});
+  return chart(title, keys, height, [[0, rate(top)], [50, rate(top / 2)], [100, "0"]], paths);
+}
+
+const steps = (value, y) => {
+  let d = "", last = -1e9;
+  for (const c of view.list) {
+    const x = value(c);
+    if (x == null) { last = -1e9; continue; }
+    d += (c.begin - last < 3 ? "L" : "M") + at(c.begin).toFixed(1) + " " + y(x).toFixed(1) + "H" + at(c.end).toFixed(1);
+    last = c.end;
+  }
+  return d;
+};
+
+/* Attempts by latency and time: the darker, the more of the time's attempts. */
+function heatMap(height) {
+  const cells = view.columns.map(sumOf), lows = [...new Set(cells.flatMap((c) => c.heat.map((h) => h[0])))].sort((a, b) => a - b);
+  const p95s = view.list.map((c) => c.p95).filter((x) => x != null);
+  const first = Math.max(0.001, Math.min(lows[0] || 1, ...p95s)), last = Math.max(first * 2, (lows[lows.length - 1] || 1) * 1.5, ...p95s);
+  const y = (ms) => height - height * Math.log(Math.max(ms, first) / first) / Math.log(last / first);
+  const level = [], paths = [];
+  for (const c of cells) {
+    const all = Math.max(1, c.heat.reduce((s, h) => s + h[1], 0));
+    for (const [low, n] of c.heat) {
+      const k = Math.min(6, Math.max(0, Math.floor(6.99 + Math.log2(n / all))));
+      const half = Math.log2(low / 0.001024) % 1;
+      level[k] = (level[k] || "") + box(c, y(low), y(low * (half < 0.3 || half > 0.9 ? 1.53 : 1.31)));
+    }
+  }
+  level.forEach((d, k) => paths.push({class: "heat h" + k, d}));
+  paths.push({class: "line p50", d: steps((c) => c.p50, y)}, {class: "line p95", d: steps((c) => c.p95, y)});
+  const ticks = [];
+  for (let ms = 10 ** Math.ceil(Math.log10(first)); ms <= last; ms *= 10) ticks.push([100 * y(ms) / height, time(ms)]);
+  if (ticks.length < 2) ticks.push([0, time(last)], [100, time(first)]);
+  return chart("Latency of attempts", [["k-heat", "share of the attempts"], ["k-p50", "p50 of succeeded"], ["k-p95", "p95"]], height, ticks, paths);
+}
+
+function axis() {
+  const span = view.until - view.since, unit = [10, 30, 60, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 432000, 1728000].find((u) => span / u <= (innerWidth < 700 ? 4 : 9)) || 8640000;
+  const zone = new Date(view.since * 1000).getTimezoneOffset() * 60, out = [];
+  for (let t = Math.ceil((view.since - zone) / unit) * unit + zone; at(t) < (innerWidth < 700 ? 870 : 960); t += unit) {
+    const d = new Date(t * 1000), two = (x) => String(x).padStart(2, "0");
+    const day = d.toLocaleDateString("en", {month: "short", day: "numeric"}), clock_ = two(d.getHours()) + ":" + two(d.getMinutes()) + (unit < 60 ? ":" + two(d.getSeconds()) : "");
+    const e = el("span", {}, unit >= 86400 || clock_ === "00:00" ? day : clock_);
+    e.style.left = at(t) / 10 + "%";
+    out.push(e);
+  }
+  return out;
+}
+
+/* ---- one policy: what happened ---- */
+
+/* Returns the changes, warnings and breakers in the chosen time, the newest first.  A breaker that turns again within half an hour is one event. */
+function eventsOf(v, log) {
+  const out = log.map((c) => ({when: c.when - v.clock_ahead_s, kind: "change", version: c.version, title: "v" + c.version, what: c.what || "nothing", who: author(c), note: c.note, until: c.until}))
+    .filter((e) => e.when >= v.since && e.when <= v.until), open = new Map();
+  for (const e of v.events.slice().reverse()) { /* by time */
+    if (e.kind !== "breaker") {
+      const bad = ["", "warn", "crit"][e.to] || "";
+      out.push({when: e.when, kind: e.kind === "warning" ? "warning" : "host", level: bad, title: e.kind === "warning" ? ["ok", "warning", "critical"][e.to] || "unknown" : "host", what: e.what || (e.to === 0 ? "back to normal" : "")});
+      continue;
+    }
+    let one = open.get(e.scope);
+    if (!one || e.when - one.end > 1800) {
+      one = {when: e.when, kind: "breaker", title: "breaker", scope: e.scope, opened: 0};
+      open.set(e.scope, one);
+      out.push(one);
+    }
+    one.opened += e.to === 1; one.end = e.when; one.to = e.to;
+  }
+  for (const e of out) {
+    if (e.kind !== "breaker") continue;
+    e.what = (e.scope ? e.scope + ": " : "") + (e.opened ? "opened" + (e.opened > 1 ? ` ${e.opened} times` : "") : e.to ? "half open" : "closed") +
+      (e.end - e.when >= 1 && e.opened ? (e.to === 0 ? ", closed " : e.to === 1 ? ", last " : ", half open ") + clock(e.end, v.time) : "");
+  }
+  return out.sort((a, b) => b.when - a.when);
+}
+
+const MARKS = {change: "◆", breaker: "▲", warning: "!", host: "●"};
+
+function showEvents() {
+  $("e-events").hidden = view.marks.length > 0;
+  text($("e-events"), "No change, no warning and no breaker in this time.");
+  text($("n-events"), view.marks.length ? String(view.marks.length) : "");
+  fill($("events"), ...view.marks.slice(0, 60).map((m) => el("li", {},
+    el("span", {}, el("span", {class: "symbol " + m.kind, "aria-hidden": "true"}, MARKS[m.kind]), el("b", {}, " " + m.title), m.who ? el("span", {class: "who"}, " by " + m.who) : null),
+    el("time", {class: "right", datetime: iso(m.when)}, clock(m.when, view.time)),
+    el("div", {}, m.what + (m.until ? ", until " + clock(m.until, view.time) : "")), m.note ? el("div", {class: "note"}, m.note) : null)));
+  const lane = new Map();
+  for (const m of view.marks) {
+    const k = m.kind + Math.round(at(m.when) / 12), same = lane.get(k);
+    lane.set(k, same ? {...same, n: same.n + 1} : {...m, n: 1});
+  }
+  fill($("lane"), ...[...lane.values()].map((m) => {
+    const e = el("span", {class: "symbol " + m.kind, title: clock(m.when, view.time) + ", " + m.title + ": " + m.what + (m.who ? ", by " + m.who : "") + (m.note ? ": " + m.note : "")}, MARKS[m.kind]);
+    e.style.left = at(m.when) / 10 + "%";
+    return e;
+  }));
+}
+
+/* ---- one policy: tables ---- */
+
+const cellOf = (c, label) => Array.isArray(c) ? el("td", {class: c[0] || null, "data-label": label}, ...c.slice(1)) : el("td", {class: "number", "data-label": label}, c);
+
+function table(name, heads, lines, empty) {
+  return lines.length ? el("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": name},
+    el("table", {class: "plain"}, el("thead", {}, el("tr", {}, ...heads.map((h) => el("th", {scope: "col", class: h[0] === "<" ? null : "number"}, h.replace("<", ""))))),
+      el("tbody", {}, ...lines.map((cells) => el("tr", {}, ...cells.map((c, i) => cellOf(c, heads[i].replace("<", ""))))))))
+    : el("p", {class: "empty"}, empty);
+}
+
+const scopeName = (s) => s === "" ? "no scope" : s === "@others" ? "(others)" : s;
+/* The figures of a sum; `old` are those before: what got worse stands out. */
+function figures(s, old) {
+  const cell = (value, was, words, worse) => ["number" + (old && was != null && value > was * 1.2 + worse ? " lost" : ""), words];
+  const rates = (x) => x.calls > 0 ? {failed: x.failed / x.calls, refused: x.refused / x.calls, retries: x.retries / Math.max(1, x.calls - x.refused)} : {};
+  const r = rates(s), o = old ? rates(old) : {};
+  return [Math.round(s.calls).toLocaleString("en"), cell(r.failed, o.failed, share(s.failed, s.calls), 0.002), cell(r.refused, o.refused, share(s.refused, s.calls), 0.002),
+    cell(r.retries, o.retries, share(s.retries, s.calls - s.refused), 0.005), s.p50 == null ? "–" : time(s.p50), cell(s.p95, old && old.p95, s.p95 == null ? "–" : time(s.p95), 0.5)];
+}
+
+function showSums_(v) {
+  const scopes = v.scopes.map((c) => ({...sumOf(c), scope: c.scope, breaker: c.breaker, budget: c.budget})), more = v.scopes_known - scopes.length;
+  text($("n-scopes"), v.scopes_known > 1 ? many(v.scopes_known, "scope", "scopes") + (more > 0 ? `, the worst ${scopes.length} shown` : "") : "");
+  keep($("scopes"), table("Scopes", ["<Scope", "Calls", "Failed", "Refused", "Retries", "p50", "p95", "<Breaker", "<Budget"], scopes.map((s) => {
+    const b = breaker(s.breaker);
+    return [["name", el("a", {href: address(route.name, {since: route.since, until: route.until, scope: route.scope === s.scope ? null : s.scope})}, scopeName(s.scope))],
+      ...figures(s), ["", el("span", {class: "badge " + b.level}, b.word)], ["budget", ...budget(s.budget)]];
+  }), "No calls in this time."));
+  const picked = route.scope == null ? "*" : "=" + route.scope, names = ["*", ...scopes.map((s) => "=" + s.scope)];
+  if (!names.includes(picked)) names.push(picked);
+  if ($("scope").dataset.names !== names.join()) {
+    $("scope").dataset.names = names.join();
+    fill($("scope"), ...names.map((n) => el("option", {value: n}, n === "*" ? "all" : scopeName(n.slice(1)))));
+  }
+  $("scope").value = picked;
+  $("scope").parentElement.hidden = names.length < 3 && picked === "*";
+  const outcomes = new Map();
+  for (const c of v.columns) for (const [o, n] of Object.entries(c.outcomes)) outcomes.set(o, (outcomes.get(o) || 0) + n);
+  const ranked = [...outcomes].sort((a, b) => b[1] - a[1]), sum = ranked.reduce((s, o) => s + o[1], 0);
+  text($("n-outcomes"), sum ? many(sum, "attempt", "attempts") + (route.scope != null ? " of " + scopeName(route.scope) : "") : "");
+  fill($("outcomes"), ...ranked.slice(0, 10).map(([o, n]) => el("li", {}, el("span", {class: "name"}, o), wideMeter(n / sum), el("span", {class: "number"}, share(n, sum)))));
+  $("e-outcomes").hidden = sum > 0;
+  text($("e-outcomes"), "No attempt failed in this time.");
+  const versions = v.versions.map((c) => ({...sumOf(c), number: c.number}));
+  keep($("versions"), table("Versions", ["<Version", "Calls", "Failed", "Refused", "Retries", "p50", "p95", "<Made by"], versions.map((s, i) => {
+    const c = shownLog.find((x) => x.version === s.number);
+    return [["name", s.number ? "v" + s.number : "not defined"], ...figures(s, versions[i + 1]),
+      ["wrap", c ? author(c) + ", " + clock(c.when, v.time) + (c.note ? ": " + c.note : "") : ""]];
+  }), "No calls in this time."));
+}
+const wideMeter = (x) => { const m = meter(x); m.className = "meter"; return m; };
+/* Replaces the content, but neither the focus in it nor how far it is scrolled. */
+function keep(e, now) {
+  const old = e.firstChild, links = [...e.querySelectorAll("a, [tabindex]")], i = links.indexOf(document.activeElement), left = old ? old.scrollLeft : 0;
+  fill(e, now);
+  now.scrollLeft = left;
+  if (i >= 0) { const again = e.querySelectorAll("a, [tabindex]")[i]; if (again) again.focus({preventScroll: true}); }
+}
+
+/* ---- one policy: rules ---- */
+
+let ruled = null; /* the rules shown: version and whether declared */
+
+async function showRules(p) {
+  const key = route.name + " " + (p ? p.data.version + " " + JSON.stringify(p.data.layers || "") : "");
+  if (ruled === key) return;
+  ruled = key;
+  const name = encodeURIComponent(route.name), parts = [];
+  const none = {ok: false, body: {}}, ask = (x, want) => want ? fetchJson(`/api/policies/${name}/${x}`).catch(() => none) : none;
+  const [rules, declared, log] = await Promise.all([ask("rules", p && p.defined), ask("declared", p && p.data.declared_by), ask("log", p && p.defined)]);
+  if (ruled !== key) return;
+  shownLog = log.ok ? log.body.changes : [];
+  for (const [title, r] of [["Resolved", rules], ["Declared by a program", declared]]) {
+    if (!r.ok) continue;
+    const lines = Object.entries(r.body.keys).filter(([, k]) => $("all-rules").checked || k.from !== "default")
+      .map(([n, k]) => [["name", n], ["wrap", k.value === "" ? "–" : k.value], ["", k.from === route.name ? "this policy" : k.from]]);
+    parts.push(el("div", {}, el("h3", {}, title + (r.body.version ? ", version " + r.body.version : "")), table(title + " rules", ["<Key", "<Value", "<From"], lines, "Only defaults.")));
+  }
+  fill($("rules"), ...parts, parts.length ? null : el("p", {class: "empty"}, rules.body.error || "No rules are known."));
+  if (view) drawOne();
+}
+$("all-rules").addEventListener("change", () => { ruled = null; if (seen) show(seen); });
+
+/* ---- one policy: now ---- */
+
+function showState(p, found, now) {
+  const alerts = found.filter((f) => f.name === route.name);
+  if (p) {
+    fill($("one-badges"), ...p.alarm && p.alarm.level !== "ok" ? [el("span", {class: "badge " + (p.alarm.level === "critical" ? "crit" : "warn")}, p.alarm.level)] : [],
+      p.breaker.rank ? el("span", {class: "badge " + p.breaker.level}, "breaker " + p.breaker.word) : null, p.data.paused ? el("span", {class: "badge warn"}, "paused") : null,
+      el("span", {class: "muted"}, p.rates ? `now ${rate(p.rates.calls_per_s)} calls/s, ${rate(p.rates.failed_per_s)} failed/s` + (p.sleeping ? `, ${p.sleeping} waiting` : "") : ""));
+    text($("one-about"), about(p, now));
+  } else {
+    fill($("one-badges"));
+    text($("one-about"), "There is no policy of this name, and no program uses it.");
+  }
+  fill($("one-alerts"), ...alerts.slice(0, 6).map((f) => alertItem(f, false)));
+  $("one-alerts").hidden = alerts.length === 0;
+  showRules(p);
+  showFoot(now);
+}
+
+function readout() {
+  const c = cursor != null && view.list[cursor];
+  const words = (c) => `${clock(c.begin, view.time)} to ${clock(c.end, view.time).split(" ").pop()}: ${rate(perS(c, "calls"))} calls/s, failed ${share(c.failed, c.calls)} (refused ${share(c.refused, c.calls)}), ` +
+    `retries ${share(c.retries, c.calls - c.refused)}` + (c.p95 != null ? `, p95 ${time(c.p95)}` : "") + (c.opened ? `, breaker opened ${many(c.opened, "time", "times")}` : "") +
+    Object.entries(c.outcomes).sort((a, b) => b[1] - a[1]).slice(0, 2).map(([o, n]) => `, ${o} ${Math.round(n)}`).join("") + (c.known ? "" : " (average: nothing was recorded in between)");
+  const all = view.list.reduce((s, c) => ({calls: s.calls + c.calls, failed: s.failed + c.failed, refused: s.refused + c.refused}), {calls: 0, failed: 0, refused: 0});
+  text($("readout"), c ? words(c) : view.list.length ? `${clock(view.since, view.time)} to ${clock(view.until, view.time)}: ${Math.round(all.calls).toLocaleString("en")} calls, failed ${share(all.failed, all.calls)}, refused ${share(all.refused, all.calls)}` : "Nothing was counted in this time.");
+  $("plots").setAttribute("aria-valuemax", String(Math.max(0, view.list.length - 1)));
+  $("plots").setAttribute("aria-valuenow", String(cursor ?? Math.max(0, view.list.length - 1)));
+  $("plots").setAttribute("aria-valuetext", $("readout").textContent);
+  let line = $("charts").querySelector(".cursor");
+  if (!c) { if (line) line.remove(); return; }
+  if (!line) { line = el("div", {class: "cursor"}); $("charts").append(line); }
+  line.style.setProperty("--f", (at(c.begin) + at(c.end)) / 2000);
+}
+
+function drawOne() {
+  const v = view, ahead = Math.abs(v.clock_ahead_s) > 1;
+  v.list = columns(v, seen).filter((c) => c.end > v.since && c.begin < v.until);
+  v.marks = eventsOf(v, shownLog);
+  cursor = cursor != null && cursor < v.list.length ? cursor : null;
+  const exhausted = (c) => perS(c, "failed") - perS(c, "refused"), good = (c) => Math.max(0, perS(c, "calls") - perS(c, "failed"));
+  fill($("charts"), bars("Calls per second", [["k-ok", "ok"], ["k-lost", "failed"], ["k-refused", "refused"]],
+    [["ok", good], ["lost", exhausted], ["refused", (c) => perS(c, "refused")]], 120),
+    bars("Failed calls and retries per second", [["k-lost", "failed after all attempts"], ["k-refused", "refused"], ["k-retry", "retries"]],
+      [["lost", exhausted], ["refused", (c) => perS(c, "refused")]], 80, (c) => perS(c, "retries")),
+    heatMap(140));
+  fill($("axis"), ...axis());
+  showEvents();
+  showSums_(v);
+  readout();
+  const notes = [v.history_error ? `The history cannot be read: ${v.history_error}. ${v.history_next}` : !v.recorded ? "Nothing is recorded, so only the last minutes are known in detail. To keep history: bide record --every 1m" : "",
+    v.wanted != null && v.since - v.wanted > v.step_s ? "There is more history than can be shown at once: this begins " + clock(v.since, v.time) + "." : "",
+    ahead ? `The clock of this host was set: it is ${time(Math.abs(v.clock_ahead_s) * 1000)} ${v.clock_ahead_s > 0 ? "ahead of" : "behind"} the history.` : "",
+    v.list.some((c) => !c.known || c.end - c.begin > 2.5 * v.step_s) ? "Pale bars are averages over a time in which nothing was recorded." : ""];
+  text($("one-note"), notes.filter(Boolean).join(" "));
+  $("one-note").hidden = !notes.some(Boolean);
+  const two = (x) => String(x).padStart(2, "0"), local = (s) => { const d = new Date(s * 1000); return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}T${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`; };
+  if (!$("custom").contains(document.activeElement)) { $("from").value = local(v.since); $("to").value = route.until ? local(v.until) : ""; }
+}
+
+let asked = 0, asking1 = false;
+async function updateOne() {
+  if (!route.name) return;
+  const mine = ++asked, r = route, p = new URLSearchParams({since: r.since});
+  if (r.until) p.set("until", r.until);
+  if (r.scope != null) p.set("scope", r.scope);
+  let answer;
+  asking1 = true;
+  try {
+    answer = await fetchJson(`/api/policies/${encodeURIComponent(r.name)}/past?${p}`);
+  } catch (e) {
+    return; /* the next request of /api/now reports the error */
+  } finally {
+    asking1 = false;
+  }
+  if (mine !== asked || route !== r) return;
+  if (!answer.ok) {
+    if (answer.status === 503 && view) return; /* busy: the next one */
+    text($("one-note"), answer.body.error || "HTTP " + answer.status);
+    $("one-note").hidden = false;
+    return;
+  }
+  view = answer.body;
+  drawOne();
+}
+
+/* ---- one policy: keyboard and pointer ---- */
+
+const middle = () => view && (cursor != null && view.list[cursor] ? (view.list[cursor].begin + view.list[cursor].end) / 2 : (view.since + view.until) / 2);
+const span = () => view.until - view.since;
+const zoom = (by, around) => goTo(around - span() * by / 2, around + span() * by / 2);
+const turn = (by) => goTo(view.since + span() * by, view.until + span() * by);
+for (const [id, act] of [["earlier", () => turn(-0.5)], ["later", () => turn(0.5)], ["in", () => zoom(0.5, middle())], ["out", () => zoom(2, middle())]]) {
+  $(id).addEventListener("click", () => { if (view) act(); });
+}
+$("scope").addEventListener("change", () => go({scope: $("scope").value === "*" ? null : $("scope").value.slice(1)}));
+$("custom").addEventListener("submit", (e) => {
+  const s = (id) => iso(new Date($(id).value).getTime() / 1000);
+  e.preventDefault();
+  go({since: s("from"), until: $("to").value ? s("to") : null});
+});
+$("plots").addEventListener("keydown", (e) => {
+  if (!view || e.ctrlKey || e.altKey || e.metaKey) return;
+  const last = view.list.length - 1, move = {ArrowLeft: -1, ArrowRight: 1, ArrowDown: -1, ArrowUp: 1, PageDown: -10, PageUp: 10}[e.key];
+  if (move) cursor = Math.max(0, Math.min(last, (cursor ?? last + (move < 0 ? 1 : 0)) + move));
+  else if (e.key === "Home") cursor = 0;
+  else if (e.key === "End") cursor = last;
+  else if (e.key === "+" || e.key === "=" || e.key === "Enter") { zoom(0.5, middle()); cursor = null; }
+  else if (e.key === "-") zoom(2, middle());
+  else return;
+  e.preventDefault();
+  if (last >= 0 && !$("one").hidden) readout();
+});
+/* Returns the time below the pointer. */
+function timeAt(e) {
+  const r = $("axis").getBoundingClientRect();
+  return view.since + span() * Math.min(1, Math.max(0, (e.clientX - r.left) / r.width));
+}
+let dragged = null;
+$("charts").addEventListener("pointermove", (e) => {
+  if (!view) return;
+  const t = timeAt(e), i = view.list.findIndex((c) => c.begin <= t && c.end > t);
+  cursor = i >= 0 ? i : null;
+  readout();
+  if (dragged == null) return;
+  let area = $("charts").querySelector(".drag");
+  if (!area) { area = el("div", {class: "drag"}); $("charts").append(area); }
+  area.style.setProperty("--f", at(Math.min(t, dragged)) / 1000);
+  area.style.setProperty("--w", Math.abs(at(t) - at(dragged)) / 1000);
+});
+$("charts").addEventListener("pointerdown", (e) => { if (view && e.button === 0 && e.pointerType === "mouse") { dragged = timeAt(e); $("charts").setPointerCapture(e.pointerId); } });
+$("charts").addEventListener("pointerup", (e) => {
+  const from = dragged, to = view ? timeAt(e) : 0, area = $("charts").querySelector(".drag");
+  dragged = null;
+  if (area) area.remove();
+  if (from != null && Math.abs(at(from) - at(to)) > 15) goTo(Math.min(from, to), Math.max(from, to));
+});
+$("charts").addEventListener("pointerleave", () => { if (view && dragged == null) { cursor = null; readout(); } });
+document.addEventListener("keydown", (e) => {
+  const typing = e.target.matches("input, select, textarea");
+  if (e.ctrlKey || e.altKey || e.metaKey) return;
+  if (e.key === "Escape" && route.name && !typing) location.hash = "#/";
+  else if (e.key === "/" && !typing && !route.name) { $("filter").focus(); e.preventDefault(); }
+  else if (e.target.matches(".open") && (e.key === "ArrowDown" || e.key === "ArrowUp")) {
+    const links = [...document.querySelectorAll(".row .open")], to = links[links.indexOf(e.target) + (e.key === "ArrowDown" ? 1 : -1)];
+    if (to) { to.focus(); e.preventDefault(); }
+  }
+});
+addEventListener("hashchange", follow);
 
 /* ---- requests ---- */
 
@@ -528,7 +950,8 @@ async function update() {
       answered = Date.now();
       hideBanner();
       $("state").className = "state";
-      text($("state"), "live, every 2 seconds");
+      text($("state"), "live");
+      $("state").title = "new figures every 2 seconds";
       show(answer.body);
     } else {
       text($("state"), "the registry cannot be read");
@@ -552,6 +975,11 @@ $("hold").addEventListener("click", () => {
   if (held) { $("state").className = "state held"; text($("state"), "updates paused"); } else update();
 });
 document.addEventListener("visibilitychange", update);
+$("more-alerts").addEventListener("click", () => { allAlerts = !allAlerts; if (seen) show(seen); });
 makeHeads();
 update();
+follow();
 setInterval(update, EVERY_MS);
+setInterval(() => {
+  if (view && !route.until && !held && !document.hidden && !asking1) updateOne();
+}, 5000);

@@ -14,7 +14,7 @@ import browser
 BIDE, TOP = sys.argv[1], sys.argv[2]
 PICTURES = os.environ.get("BIDE_PICTURES")
 SIZES = {"phone": (390, 844, True), "desk": (1440, 900, False), "narrow": (360, 640, True),
-         "laptop": (1366, 768, False), "tablet": (820, 1180, True)}
+         "laptop": (1366, 768, False), "tablet": (820, 1180, True), "small": (900, 700, False)}
 EVIL = '<img src=x onerror="document.title=1"> & "quotes" \\'
 POLICIES = f"""
 [pay]
@@ -111,9 +111,48 @@ OUTSIDE = """[...document.querySelectorAll('body *')].filter((e) => !e.closest('
    (e.closest('.panel') && e.getBoundingClientRect().right > e.closest('.panel').getBoundingClientRect().right + 1)))
   .map((e) => e.tagName + '.' + e.className + ' ' + e.textContent.slice(0, 30))"""
 
-OPEN_ALL = "document.querySelectorAll('.open[aria-expanded=false]').forEach((b) => b.click())"
+ROWS = "document.querySelectorAll('#rows .row').length === 5"
 NAMES = "[...document.querySelectorAll('.row .open')].map((b) => b.textContent)"
 ACTIVE = "document.activeElement"
+SHOWN = "view !== null && document.querySelectorAll('#rules td').length > 0 && document.querySelectorAll('#scopes tr').length > 1"
+
+# What a screen reader or a keyboard would miss: controls without a name, ids used twice or not at all, a table
+# whose parts have wrong roles, text outside of landmarks, headings that skip a level, hidden parts that take the focus.
+UNCLEAR = """(() => {
+  const seen = (e) => e.getClientRects().length > 0 && getComputedStyle(e).visibility !== 'hidden', found = [];
+  const all = (what) => [...document.querySelectorAll(what)].filter(seen), say = (why, e) => found.push(why + ': ' + e.outerHTML.slice(0, 90));
+  const named = (e) => (e.getAttribute('aria-label') || (e.getAttribute('aria-labelledby') || '').split(' ').map((i) => (document.getElementById(i) || {}).textContent || '').join('') ||
+    [...e.labels || []].map((l) => l.textContent).join('') || (e.matches('input, select') ? '' : e.textContent)).trim();
+  for (const e of all('button, a, input, select, [role=slider], [role=group], [role=img], [role=region], section, table.policies, nav')) if (!named(e)) say('no name', e);
+  const ids = [...document.querySelectorAll('[id]')].map((e) => e.id);
+  ids.filter((id, i) => ids.indexOf(id) !== i).forEach((id) => found.push('id twice: ' + id));
+  for (const key of ['aria-labelledby', 'aria-describedby']) for (const e of document.querySelectorAll(`[${key}]`)) if (!ids.includes(e.getAttribute(key))) say('no such id', e);
+  const inside = {table: 'rowgroup', rowgroup: 'row', row: 'cell columnheader'};
+  for (const [role, kids] of Object.entries(inside)) for (const e of all(`[role=${role}]`)) {
+    if (!e.children.length || [...e.children].some((k) => !kids.split(' ').includes(k.getAttribute('role')))) say('children of ' + role, e);
+  }
+  for (const e of all('ul, ol')) if ([...e.children].some((k) => k.tagName !== 'LI')) say('list', e);
+  for (const e of all('[role=slider] a, [role=slider] button, [role=slider] [tabindex], [aria-hidden=true] a, [aria-hidden=true] button')) say('focus inside', e);
+  for (const e of all('body *')) {
+    const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+    if (own && !e.closest('header.top, main, footer, .skip, script, noscript')) say('no landmark', e);
+  }
+  let level = 0;
+  for (const h of all('h1, h2, h3')) { if (+h.tagName[1] > level + 1) say('heading', h); level = +h.tagName[1]; }
+  for (const tag of ['main', 'h1']) if (all(tag).length !== 1) found.push('not one ' + tag);
+  if (!document.documentElement.lang || !document.title) found.push('no language or title');
+  for (const e of all('button, .range a, .open, select, input')) { const r = e.getBoundingClientRect(); if (r.height < 17.5 && e.type !== 'checkbox') say('small', e); }
+  for (const e of all('[role=slider]')) if (!['valuenow', 'valuemin', 'valuemax', 'valuetext'].every((k) => e.hasAttribute('aria-' + k))) say('slider', e);
+  return found;
+})()"""
+
+
+def look(b, where):
+    assert b.js("document.documentElement.scrollWidth <= innerWidth"), f"{where}: wider than the window"
+    for check in (OUTSIDE, PALE, UNCLEAR):
+        assert b.js(check) == [], (where, b.js(check))
+    if PICTURES:
+        b.picture(f"{PICTURES}/{where}.png")
 
 
 def check_layouts(b, url):
@@ -122,17 +161,14 @@ def check_layouts(b, url):
             b.size(width, height, phone)
             b.scheme(scheme)
             b.go(url)
-            b.until("document.querySelectorAll('#rows .row').length === 5")
-            if PICTURES:
-                b.picture(f"{PICTURES}/{name}-{scheme}.png")
-            b.js(OPEN_ALL)
-            b.until("document.querySelectorAll('.more').length === 5 && document.querySelectorAll('.more .scroll').length === 4")
-            where = f"{name}, {scheme}"
-            assert b.js("document.documentElement.scrollWidth <= innerWidth"), f"{where}: wider than the window"
-            assert b.js(OUTSIDE) == [], (where, b.js(OUTSIDE))
-            assert b.js(PALE) == [], (where, b.js(PALE))
-            if PICTURES:
-                b.picture(f"{PICTURES}/{name}-{scheme}-open.png")
+            b.until(ROWS)
+            look(b, f"{name}-{scheme}")
+            assert b.js("getComputedStyle(document.querySelector('thead')).position === 'static'") == (width >= 900)
+            if width >= 900:  # the first screen shows policies
+                assert b.js("document.querySelector('.row').getBoundingClientRect().bottom < innerHeight"), name
+            b.go(url + "#/pay?since=1h")
+            b.until(SHOWN)
+            look(b, f"{name}-{scheme}-pay")
     dark = b.js("getComputedStyle(document.body).backgroundColor")
     b.scheme("light")
     assert b.js("getComputedStyle(document.body).backgroundColor") != dark
@@ -141,10 +177,10 @@ def check_layouts(b, url):
 def check_texts(b, url):
     b.size(*SIZES["desk"])
     b.go(url)
-    b.until("document.querySelectorAll('#rows .row').length === 5")
-    assert b.js(NAMES) == sorted(b.js(NAMES)) and "pay" in b.js(NAMES)
+    b.until(ROWS)
+    assert b.js(NAMES)[0] == "pay", "the worst comes first"
     alerts = b.js("document.getElementById('alerts').innerText")
-    for words in ("pay: breaker of two.example.com open, not closed for ", ", retries 25% above 1%", "mail: new calls are refused", "inventory: not defined",
+    for words in ("pay breaker of two.example.com open, not closed for ", ", retries 25% above 1%", "mail new calls are refused", "inventory not defined",
                   "bide breaker pay", "bide resume mail"):
         assert words in alerts, (words, alerts)
     row = b.js("[...document.querySelectorAll('.row')].find((r) => r.innerText.startsWith('pay')).innerText")
@@ -156,15 +192,66 @@ def check_texts(b, url):
     assert "mail" in deferred and "2 waiting" in deferred and "oldest" in deferred, deferred
     assert b.js("document.getElementById('n-deferred').innerText") == "2 items"
     dead = b.js("findAlerts([], {...seen, deferred: {policies: [{policy: 'mail', waiting: 0, leased: 0, dead: 2}]}})"
-                ".map((f) => f.what + ' ' + f.next).join()")
+                ".map((f) => f.name + ': ' + f.what + ' ' + f.next).join()")
     assert "mail: 2 items are dead bide deferred list mail --dead" in dead, dead
     # A note is shown literally and never interpreted.
     log = b.js("document.getElementById('log').innerText")
     assert EVIL in log and "created" in log, log
     assert b.js("document.querySelectorAll('main img').length") == 0
     assert b.js("document.title") != "1"
+    assert b.js("plain('a\\u001b[31mb\\u202ec\\n')") == "a\ufffd[31mb\ufffdc\ufffd"
     b.until("document.querySelectorAll('.spark .line').length > 0")
-    assert b.js("[...document.querySelectorAll('svg')].every((s) => s.getAttribute('aria-label'))")
+    assert b.js("[...document.querySelectorAll('#all svg')].every((s) => s.getAttribute('aria-label'))")
+
+
+def check_policy(b, url):
+    """One policy at its address: scopes, outcomes, events, versions, rules; then one scope, another time."""
+    b.go(url + "#/pay?since=1h")
+    b.until(SHOWN)
+    said = b.js("document.getElementById('one').innerText")
+    for words in ("two.example.com", "one.example.com", "exit.1", "two.example.com: opened", EVIL, "created", "breaker_min_calls", "this policy", "OPEN"):
+        assert words in said, (words, said)
+    assert b.js("[...document.querySelectorAll('#scopes tbody tr')].map((r) => r.firstChild.textContent)")[0] == "two.example.com", "the worst scope comes first"
+    assert b.js("document.querySelectorAll('#charts path.mark.breaker').length") >= 3, "each chart marks the breaker"
+    assert "breaker_slow_rate" not in said
+    b.js("document.getElementById('all-rules').click()")
+    b.until("document.getElementById('rules').innerText.includes('breaker_slow_rate')")
+    b.js("document.querySelectorAll('#scopes a')[1].click()")
+    b.until("location.hash.includes('scope=one.example.com') && view.scopes_known === 2 && document.getElementById('scope').value === '=one.example.com'")
+    b.until("document.getElementById('outcomes').children.length === 0")
+    b.js("document.querySelector('#ranges a').click()")
+    b.until("location.hash.includes('since=10m') && view.until - view.since < 700")
+    before = b.js("view.until - view.since")
+    b.js("document.getElementById('out').click()")
+    b.until(f"view.until - view.since > 1.9 * {before}")
+    for bad in ("#/pay?since=never", "#/nobody?since=1h", "#/%ff", "#/pay?since=1h&scope=%00%3Cb%3E", "#/pay?since=2099-01-01"):
+        b.go(url + bad)
+        b.until("seen !== null")
+        b.until("route.name === null || view !== null || !document.getElementById('one-note').hidden")
+    b.go(url + "#/inventory?since=1h")  # used, but not defined
+    b.until("view !== null && document.getElementById('one-about').innerText.includes('not defined')")
+    assert [c for c in b.complaints() if "400 (Bad Request)" not in c] == [], b.complaints()
+    b.events.clear()
+
+
+def check_outage(b, url):
+    """All calls are refused: the row and the chart show as many failed calls as calls."""
+    b.go(url)
+    b.until(ROWS)
+    trend = "seen.trend.policies.pay.trend"
+    before = b.js(f"{trend}.failed.length")
+    for _ in range(30):
+        bide("exec", "pay", "--scope", "two.example.com", "--", "true")
+    b.until(f"{trend}.failed.slice({before}).some((x) => x > 0)")
+    series = b.js(trend)
+    assert series["failed"][before:] == series["calls"][before:] == series["refused"][before:], series
+    newest = "document.querySelector('.row .spark .line%s').getAttribute('d').split(/[ML]/).pop()"
+    assert b.js(newest % ".lost") == b.js(newest % ":not(.lost)"), "the line"
+    row = b.js("(({calls, lost, refused}) => [calls.textContent, lost.textContent, refused.textContent])(rows.get('pay'))")
+    assert row[0] == row[1] and row[0] != "0" and row[2] == row[0] + " refused", row
+    b.go(url + "#/pay?since=10m")
+    b.until("view !== null && document.querySelectorAll('#charts .bar.refused').length > 1")
+    assert b.js("view.list.reduce((s, c) => s + c.refused, 0)") > 25
 
 
 def tab_to(b, what):
@@ -184,17 +271,20 @@ def next_answer(b):
 
 
 def check_keyboard(b, url):
+    b.go("about:blank")
     b.go(url)
-    b.until("document.querySelectorAll('#rows .row').length === 5")
+    b.until(ROWS)
+    b.js("sortBy('name', 'ascending')")
     names = b.js(NAMES)
     tab_to(b, ".skip")
     tab_to(b, "#hold")
-    tab_to(b, "#filter")
+    b.key("/", code="Slash", number=191)
+    assert b.js(f"{ACTIVE}.id") == "filter"
     b.ask("Input.insertText", text="STO")
     b.until(f"JSON.stringify({NAMES}) === '[\"stock\"]'")
     for _ in range(3):
         b.key("Backspace", number=8)
-    b.until("document.querySelectorAll('#rows .row').length === 5")
+    b.until(ROWS)
     tab_to(b, "th button")  # by name, in descending order
     b.enter()
     assert b.js(NAMES) == names[::-1]
@@ -204,52 +294,92 @@ def check_keyboard(b, url):
     assert b.js(NAMES)[0] == "pay", "the open breaker comes first"
     assert b.js("document.querySelectorAll('[aria-sort]').length") == 1
     tab_to(b, ".open")
-    b.enter()
-    assert b.js(f"{ACTIVE}.getAttribute('aria-expanded')") == "true"
-    b.until("document.querySelectorAll('.more .scroll tbody tr').length === 2")
-    more = b.js("document.querySelector('.more').innerText")
-    for words in ("one.example.com", "two.example.com", "exit.1", "calls", "p95"):
-        assert words in more, (words, more)
+    b.key("ArrowDown", number=40)
+    assert b.js(f"{ACTIVE}.textContent") == b.js(NAMES)[1]
+    b.key("ArrowUp", number=38)
     next_answer(b)
     next_answer(b)
     assert b.js(f"{ACTIVE}.textContent") == "pay", "new figures took the focus away"
-    assert b.js(f"{ACTIVE}.getAttribute('aria-expanded')") == "true"
+    b.js("sortBy('name', 'ascending'); sortBy('name', 'descending'); sortBy('breaker', 'descending')")
+    assert b.js(f"{ACTIVE}.textContent") == "pay", "sorting took the focus away"
     b.enter()
-    assert b.js("document.querySelectorAll('.more').length") == 0
-    b.js("document.querySelector('.row:last-child .open').focus()")
-    last = b.js(f"{ACTIVE}.textContent")
-    b.js("sortBy('name', 'ascending'); sortBy('name', 'descending'); sortBy('breaker', 'ascending')")
-    assert b.js(f"{ACTIVE}.textContent") == last, "sorting took the focus away"
+    b.until(SHOWN)
+    assert b.js(f"{ACTIVE}.id") == "one-name" and b.js("document.title").count("pay")
+    tab_to(b, "#ranges a")
+    tab_to(b, "#plots")
+    b.key("End", number=35)
+    newest = b.js("document.getElementById('readout').textContent")
+    assert "calls/s" in newest and b.js(f"{ACTIVE}.getAttribute('aria-valuetext')") == newest
+    b.key("Home", number=36)
+    assert b.js(f"{ACTIVE}.getAttribute('aria-valuenow')") == "0"
+    b.key("-", code="Minus", number=189)
+    b.until("view.until - view.since > 7000")
+    assert b.js(f"{ACTIVE}.id") == "plots", "zooming took the focus away"
+    tab_to(b, "#scopes a")
+    answers = b.js("asked")
+    b.until(f"asked > {answers} + 1")
+    assert b.js(f"{ACTIVE}.matches('#scopes a')"), "new figures took the focus away"
+    b.key("Escape", number=27)
+    b.until("!document.getElementById('all').hidden")
+    assert b.js(f"{ACTIVE}.textContent") == "pay", "back where it was"
     b.js("document.getElementById('hold').focus()")
     b.enter()
     assert b.js("document.getElementById('state').textContent") == "updates paused"
     b.enter()
-    b.until("document.getElementById('state').textContent.startsWith('live')")
+    b.until("document.getElementById('state').textContent === 'live'")
 
 
-def check_outage(b, url):
-    """All calls are refused: the row and the chart show as many failed calls as calls."""
+def check_long(b, url):
+    """The browser is open for a week: the page's memory stays bounded, while policies, scopes and columns come and go."""
+    b.go(url + "#/pay?since=1h")
+    b.until(SHOWN)
+    b.js("held = true; next = structuredClone(seen); nextView = structuredClone(view); list = next.list.policies; 0")
+    week = """for (let i = 0; i < %d; i++) {
+      next.host.time += 300;
+      next.list.policies = list.concat(Array.from({length: 30}, (_, k) => ({...list[k %% 5], policy: 'job-' + (i * 30 + k)})));
+      route.name = i %% 2 ? 'pay' : null;
+      show(next);
+      if (i %% 2) { view = structuredClone(nextView); view.time = view.until = next.host.time; view.since = view.until - 3600; drawOne(); }
+    } 0"""
+
+    def size():
+        b.ask("HeapProfiler.collectGarbage")
+        counts = b.ask("Memory.getDOMCounters")
+        return b.ask("Runtime.getHeapUsage")["usedSize"], counts["nodes"], counts["jsEventListeners"]
+
+    b.js(week % 200)
+    heap, nodes, listeners = size()
+    b.js(week % 2016)  # each 5 minutes
+    now = size()
+    assert now[0] < 1.5 * heap + 2e6 and now[1] < 1.5 * nodes + 500 and now[2] <= 1.5 * listeners + 100, (heap, nodes, listeners, now)
+    b.go("about:blank")
+
+
+def check_many(b, url):
+    """First paint: from an answer with 1,000 and 10,000 policies to the table."""
     b.go(url)
-    b.until("document.querySelectorAll('#rows .row').length === 5")
-    b.js("toggle('pay')")
-    trend = "seen.trend.policies.pay.trend"
-    before = b.js(f"{trend}.failed.length")
-    for _ in range(30):
-        bide("exec", "pay", "--scope", "two.example.com", "--", "true")
-    b.until(f"{trend}.failed.slice({before}).some((x) => x > 0)")
-    series = b.js(trend)
-    assert series["failed"][before:] == series["calls"][before:], series
-    newest = "document.querySelector('.more .chart .line%s').getAttribute('d').split(/[ML]/).pop()"
-    assert b.js(newest % ".lost") == b.js(newest % ":not(.lost):not(.retry)"), "the chart"
-    assert "failed calls" in b.js("document.querySelector('.more .key').innerText")
-    row = b.js("(({calls, lost}) => [calls.textContent, lost.textContent])(rows.get('pay'))")
-    assert row[0] == row[1] and row[0] != "0", row
-    b.js("toggle('pay')")
+    b.until(ROWS)
+    b.js("held = true; list = structuredClone(seen.list.policies); 0")
+    for count in (1000, 10000):
+        took = b.js(f"""(() => {{
+          const text_ = JSON.stringify({{...seen, list: {{policies: Array.from({{length: {count}}}, (_, k) => ({{...list[k % 5], policy: 'job-' + k}}))}}}});
+          rows.clear(); $("rows").replaceChildren();
+          const begin = performance.now();
+          show(JSON.parse(text_));
+          document.body.getBoundingClientRect();
+          return performance.now() - begin;
+        }})()""")
+        if PICTURES:
+            print(f"{count} policies: {took:.0f} ms")
+        b.until("document.querySelectorAll('#rows .row').length === 200")
+        assert "filter for others" in b.js("document.getElementById('n-list').innerText")
+    b.go("about:blank")
 
 
-def check_new_calls(b):
+def check_new_calls(b, url):
     for _ in range(3):
         bide("exec", "pay", "--scope", "one.example.com", "--", "true")
+    b.go(url)
     b.until("parseFloat(document.querySelector('#sums dd').textContent.replace('<', '')) > 0")
 
 
@@ -282,9 +412,14 @@ CHROMIUM = browser.Browser()
 try:
     check_layouts(CHROMIUM, f"http://{WHERE}/")
     check_texts(CHROMIUM, f"http://{WHERE}/")
+    check_policy(CHROMIUM, f"http://{WHERE}/")
     check_outage(CHROMIUM, f"http://{WHERE}/")
     check_keyboard(CHROMIUM, f"http://{WHERE}/")
-    check_new_calls(CHROMIUM)
+    check_new_calls(CHROMIUM, f"http://{WHERE}/")
+    check_long(CHROMIUM, f"http://{WHERE}/")
+    check_many(CHROMIUM, f"http://{WHERE}/")
+    CHROMIUM.go(f"http://{WHERE}/")
+    CHROMIUM.until(ROWS)
     check_failures(CHROMIUM, SERVER, f"http://{WHERE}/")
 finally:
     CHROMIUM.close()
