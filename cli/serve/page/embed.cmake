@@ -1,10 +1,13 @@
-# Writes page.c, which holds page.html with page.css and page.js inserted:
+# Writes page.c, which holds page.html with page.css and the scripts inserted:
 #   cmake -DFROM=FOLDER -DTO=page.c -P embed.cmake
 # page.c also holds the Content-Security-Policy.  It names the hashes of the one
 # script and the one style, so that a browser runs and loads nothing else.
 file(READ "${FROM}/page.html" page)
 file(READ "${FROM}/page.css" style)
-file(READ "${FROM}/page.js" script)
+foreach(name show policies policy page) # in this order they are one script
+  file(READ "${FROM}/${name}.js" part)
+  string(APPEND script "${part}")
+endforeach()
 string(REPLACE "/* page.css */" "\n${style}" page "${page}")
 string(REPLACE "/* page.js */" "\n${script}" page "${page}")
 file(WRITE "${TO}.html" "${page}")
@@ -48,7 +51,7 @@ endfunction()
 hash_of(script script)
 hash_of(style style)
 string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
-file(WRITE "${TO}" "/* Made of page.html, page.css and page.js by embed.cmake. */
+file(WRITE "${TO}" "/* Made of the files in page/ by embed.cmake. */
 #include <stddef.h>
 
 #include \"serve.h\"
