@@ -68,9 +68,9 @@ const struct command commands[] = {
      .help = "list policies with their call statistics",
      .counts = true,
      .run = list_command, .registry = REGISTRY_NEEDED, .most = 1,
-     .options = TAKES(JSON),
-     .examples = "bide list\n"
-                 "bide list 'pay*'\n"},
+     .options = TAKES(SORT) | TAKES(ALL) | TAKES(SCOPES) | TAKES(JSON),
+     .examples = "bide list --sort failed\n"
+                 "bide list 'pay*' --scopes\n"},
     {.name = "show", .usage = "NAME", .section = SECTION_POLICIES,
      .help = "show the text of a policy",
      .verbatim = true,

@@ -64,6 +64,10 @@
     X(KEEP_ENV, "keep-env", "NAMES",                                           \
       "also store these environment variables: A,B")                           \
     X(AS, "as", "USER", "only say what USER may do, and what mends that")      \
+    X(SORT, "sort", "BY",                                                      \
+      "highest first: failed, calls, retries or p95; or name")                 \
+    X(ALL, "all", NULL, "totals since the live state was created")             \
+    X(SCOPES, "scopes", NULL, "also one row for each scope")                   \
     X(MOST, "most", "N", "print at most N rows")                               \
     X(LISTEN, "listen", "ADDRESS:PORT", "default 127.0.0.1:9747")              \
     X(OUTPUT, "output", "FILE", "write to FILE, replaced atomically")          \

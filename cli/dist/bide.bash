@@ -106,7 +106,7 @@ _bide() {
         operands=_bide_names
         ;;
     list)
-        options='--json --dir --help'
+        options='--json --sort --all --scopes --dir --help'
         operands=_bide_names
         ;;
     show)

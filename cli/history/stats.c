@@ -38,18 +38,18 @@ read_guards(struct admin *registry, struct counts *cells)
 
 /* ---- as JSON ---- */
 
-static void
-put_cell(struct json *array, const struct count *cell)
+static struct json *
+put_figures(struct json *array, const struct admin_cell *c)
 {
-    const struct admin_cell *c = &cell->cell;
-    const struct bide_stats *s = &c->stats;
     struct json *j = json_add_object(array);
 
     json_put_text(j, "policy", c->name);
-    json_put_text(j, "scope", c->scope);
-    json_put_count(j, "version", s->version);
-    figure_json(j, s, c->outcomes, c->outcome_count);
-    guard_put(j, cell->policy, &cell->guard);
+    if (!c->is_sum) {
+        json_put_text(j, "scope", c->scope);
+    }
+    json_put_count(j, "version", c->stats.version);
+    figure_json(j, &c->stats, c->outcomes, c->outcome_count);
+    return j;
 }
 
 static int
@@ -60,8 +60,15 @@ print_stats_json(const struct counts *cells)
 
     for (size_t i = 0; i < cells->count; i++) {
         if (!cells->list[i].cell.only_scopes) {
-            put_cell(array, &cells->list[i]);
+            const struct count *cell = &cells->list[i];
+
+            guard_put(put_figures(array, &cell->cell), cell->policy,
+                      &cell->guard);
         }
+    }
+    array = json_in_array(object, "sums");
+    for (size_t i = 0; i < cells->sum_count; i++) {
+        put_figures(array, &cells->sums[i].cell);
     }
     return json_out(object);
 }
@@ -141,17 +148,49 @@ add_column_cell(struct table *t, size_t at, size_t column,
         }
         break;
     case SCOPE:
-        table_cell(t, at, "%s", guard_scope(c->scope));
+        table_cell(t, at, "%s", c->is_sum ? "(all)" : guard_scope(c->scope));
         break;
     case BREAKER:
     case BUDGET:
-        add_guard_cell(t, at, column, &cell->guard);
+        if (!c->is_sum) {
+            add_guard_cell(t, at, column, &cell->guard);
+        }
         break;
     default:
         if (figure < FIGURE_LATENCY || c->stats.latency_succeeded.count > 0) {
             table_cell(t, at, "%s", figure_write(&c->stats, figure).text);
         }
     }
+}
+
+static void
+add_stats_row(struct table *t, const size_t *which, size_t count,
+              const struct count *cell)
+{
+    table_row(t);
+    for (size_t k = 0; k < count; k++) {
+        add_column_cell(t, k, which[k], cell);
+    }
+}
+
+/* Returns the sum of a name, if count `i` is the first of several with it. */
+static const struct count *
+sum_before(const struct counts *cells, size_t i)
+{
+    const struct count *end = counts_end(cells), *one = &cells->list[i];
+    struct count total;
+    size_t shown = 0;
+
+    if (!counts_first(cells, i)) {
+        return NULL;
+    }
+    for (; one < end && !strcmp(one->cell.name, cells->list[i].cell.name);
+         one++) {
+        shown += !one->cell.only_scopes;
+    }
+    return shown > 1 && counts_find(cells, cells->list[i].cell.name, &total)
+               ? total.sum
+               : NULL;
 }
 
 static int
@@ -170,12 +209,13 @@ print_stats_table(const struct counts *cells)
     }
     t = table_new(columns, count);
     for (size_t i = 0; i < cells->count; i++) {
-        if (cells->list[i].cell.only_scopes) {
-            continue;
+        const struct count *sum = sum_before(cells, i);
+
+        if (sum) {
+            add_stats_row(t, which, count, sum);
         }
-        table_row(t);
-        for (size_t k = 0; k < count; k++) {
-            add_column_cell(t, k, which[k], &cells->list[i]);
+        if (!cells->list[i].cell.only_scopes) {
+            add_stats_row(t, which, count, &cells->list[i]);
         }
     }
     return table_print(t);
@@ -280,7 +320,8 @@ stats_command(struct command_line *line)
     if (history_asked(line)) {
         return history_command(line);
     }
-    rc = counts_read(line->registry, name, COUNTS_OUTCOMES, &cells);
+    rc =
+        counts_read(line->registry, name, COUNTS_OUTCOMES | COUNTS_NOW, &cells);
     /* A policy without calls has no cell. */
     if (rc == 0 && name && cells.count == 0) {
         status = say_unless_found(line->registry, name, NULL);

@@ -64,6 +64,16 @@ json_add_object(struct json *array)
     return put_value(array, NULL, json_object());
 }
 
+struct json *
+json_insert_object(struct json *array, size_t at)
+{
+    json_t *to = (json_t *)array, *object = array ? json_object() : NULL;
+
+    return object && json_array_insert_new(to, at, object) == 0
+               ? (struct json *)object
+               : NULL;
+}
+
 static json_t *
 text_value(const char *text)
 {

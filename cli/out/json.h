@@ -17,6 +17,7 @@ struct json *json_object_new(void);
 struct json *json_in_object(struct json *j, const char *key);
 struct json *json_in_array(struct json *j, const char *key);
 struct json *json_add_object(struct json *array);
+struct json *json_insert_object(struct json *array, size_t at);
 /* Add a member; with `key` NULL, an element at the end of an array.  A text
  * of NULL is null. */
 void json_put_text(struct json *j, const char *key, const char *text);

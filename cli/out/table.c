@@ -22,7 +22,9 @@ enum { NARROWEST = 12, NARROWEST_NAME = 24 };
 struct cell {
     char *text; /* NULL: "-" */
     bool marked;
-    bool row_marked; /* of the first cell of a row */
+    bool row_marked; /* of the first cell of a row, as the next two */
+    double rank;
+    size_t row; /* its number */
 };
 
 struct column {
@@ -39,6 +41,8 @@ struct table {
     bool close;         /* columns stand closer */
     bool narrow;        /* names are folded like other text */
     struct cell *cells; /* row by row */
+    double rank;        /* of the last row */
+    bool ranked;        /* some rank is not 0 */
     bool failed;        /* out of memory */
 };
 
@@ -87,6 +91,7 @@ table_row(struct table *t)
     if (t && !t->failed) {
         t->failed =
             !array_add(&t->cells, &t->rows, t->columns * sizeof(*t->cells));
+        table_rank(t, t->rank);
     }
 }
 
@@ -129,6 +134,26 @@ table_cell(struct table *t, size_t column, const char *format, ...)
     width = cell->text ? text_columns(cell->text) : 1;
     t->column[column].width =
         width > t->column[column].width ? width : t->column[column].width;
+}
+
+void
+table_rank(struct table *t, double rank)
+{
+    if (t && !t->failed) {
+        t->rank = last_cell(t, 0)->rank = rank;
+        t->ranked |= rank != 0;
+        last_cell(t, 0)->row = t->rows;
+    }
+}
+
+static int
+compare_rows(const void *a, const void *b)
+{
+    const struct cell *x = a, *y = b;
+
+    return x->rank != y->rank ? (x->rank < y->rank ? 1 : -1)
+           : x->row < y->row  ? -1
+                              : 1;
 }
 
 void
@@ -226,6 +251,26 @@ hide_columns(struct table *t, size_t end)
     }
 }
 
+/* Hides the column that is least needed.  Returns false if there is none. */
+static bool
+hide_sparest(struct table *t)
+{
+    struct column *sparest = NULL;
+
+    for (size_t i = 0; i < t->columns; i++) {
+        struct column *c = &t->column[i];
+
+        if (!c->hidden && c->flags / TABLE_SPARE >
+                              (sparest ? sparest->flags / TABLE_SPARE : 0)) {
+            sparest = c;
+        }
+    }
+    if (sparest) {
+        sparest->hidden = true;
+    }
+    return sparest;
+}
+
 /* Makes the table fit the terminal, in this order: leaves out empty columns,
  * brings columns together, leaves out TABLE_SPARE columns, folds names.
  * Reports whether it fits. */
@@ -234,8 +279,7 @@ fit_to_terminal(struct table *t)
 {
     hide_columns(t, t->columns);
     t->close = !can_fit(t);
-    for (size_t i = 0; i < t->columns && !can_fit(t); i++) {
-        t->column[i].hidden |= (t->column[i].flags & TABLE_SPARE) != 0;
+    while (!can_fit(t) && hide_sparest(t)) {
     }
     t->narrow = !can_fit(t);
     if (!can_fit(t)) {
@@ -492,6 +536,9 @@ print_table(struct table *t, bool titles)
     if (!t || t->failed) {
         table_free(t);
         return BIDE_ENOMEM;
+    }
+    if (t->ranked) {
+        qsort(t->cells, t->rows, t->columns * sizeof(*t->cells), compare_rows);
     }
     if (!text_to_terminal() || total_width(t) <= text_width()) {
         rc = print_columns(t, titles);

@@ -1,6 +1,6 @@
 /* Tables, by libsmartcols (the only user).  On a terminal that is too narrow,
  * empty columns are left out and long cells are folded; if that is not enough,
- * the gap between columns shrinks, and TABLE_SPARE columns are left out.  A
+ * the gap between columns shrinks, and columns are left out by TABLE_SPARE.  A
  * line below the table names the columns that are left out.  If the table does
  * not fit even so, columns of figures are printed in several tables, and any
  * other table as lines "TITLE  cell".  In a pipe or file a table is complete
@@ -14,7 +14,8 @@ enum table_flags {
     TABLE_RIGHT = 1,
     TABLE_WRAP = 2,  /* folded if the terminal is too narrow */
     TABLE_NAME = 4,  /* as TABLE_WRAP, but only if it is very long */
-    TABLE_SPARE = 8, /* left out if folding is not enough */
+    TABLE_SPARE = 8, /* left out if folding is not enough; of several columns
+                        the first one with the highest multiple of this */
 };
 
 struct table_column {
@@ -38,6 +39,10 @@ void table_cell(struct table *t, size_t column, const char *format, ...)
 /* Mark the cell, or the last row, as unusual: shown in colour. */
 void table_mark_cell(struct table *t, size_t column);
 void table_mark_row(struct table *t);
+
+/* Sets the rank of the last row, and of the rows after it; table_print then
+ * puts rows of a higher rank first. */
+void table_rank(struct table *t, double rank);
 
 void table_free(struct table *t); /* frees without printing */
 

@@ -30,17 +30,47 @@ count_outcome(struct cell_outcome *list, size_t *count,
     *count += at == *count;
 }
 
-/* Copies the outcomes.  A damaged live file may have a name twice. */
+/* Copies outcomes.  A damaged live file may have a name twice. */
 static int
-copy_outcomes(const struct admin_cell *from, struct admin_cell *to)
+copy_outcomes(const struct cell_outcome *from, size_t count,
+              const struct cell_outcome **out, size_t *out_count)
 {
-    struct cell_outcome *list = calloc(from->outcome_count + 1, sizeof(*list));
+    struct cell_outcome *list = calloc(count + 1, sizeof(*list));
 
-    to->outcomes = list;
-    for (size_t i = 0; list && i < from->outcome_count; i++) {
-        count_outcome(list, &to->outcome_count, &from->outcomes[i]);
+    *out = list;
+    for (size_t i = *out_count = 0; list && i < count; i++) {
+        count_outcome(list, out_count, &from[i]);
     }
     return list ? 0 : BIDE_ENOMEM;
+}
+
+/* Copies what a cell points to, as far as it is kept. */
+static int
+copy_pointed(const struct counts *c, const struct admin_cell *from,
+             struct admin_cell *to)
+{
+    struct cell_declared *copy = NULL;
+    int rc = 0;
+
+    to->outcomes = to->now_outcomes = NULL;
+    to->outcome_count = to->now_outcome_count = 0;
+    if (from->declared) {
+        copy = malloc(sizeof(*copy));
+        if (copy) {
+            *copy = *from->declared;
+        }
+        rc = copy ? 0 : BIDE_ENOMEM;
+    }
+    to->declared = copy;
+    if (c->kept & (COUNTS_OUTCOMES | COUNTS_SERIES) && !rc) {
+        rc = copy_outcomes(from->outcomes, from->outcome_count, &to->outcomes,
+                           &to->outcome_count);
+    }
+    if (c->kept & COUNTS_NOW && from->now_outcome_count > 0 && !rc) {
+        rc = copy_outcomes(from->now_outcomes, from->now_outcome_count,
+                           &to->now_outcomes, &to->now_outcome_count);
+    }
+    return rc;
 }
 
 static int
@@ -48,33 +78,22 @@ add_cell(void *arg, const struct admin_cell *cell)
 {
     struct counts *c = arg;
     struct count *one;
-    struct cell_declared *copy = NULL;
 
     if (cell->only_scopes && c->kept & COUNTS_SERIES) {
         return 0;
     }
-    one = array_add(&c->list, &c->count, sizeof(*one));
+    one = cell->is_sum ? array_add(&c->sums, &c->sum_count, sizeof(*one))
+                       : array_add(&c->list, &c->count, sizeof(*one));
     if (!one) {
         return BIDE_ENOMEM;
     }
-    c->added_up += cell->added_up;
+    c->added_up += cell->is_sum ? 0 : cell->added_up;
     one->cell = *cell;
-    one->cell.outcomes = NULL;
-    one->cell.outcome_count = 0;
-    if (cell->declared) {
-        copy = malloc(sizeof(*copy));
-        if (copy) {
-            *copy = *cell->declared;
-        }
-    }
-    one->cell.declared = copy;
     if (c->kept & COUNTS_SERIES) {
         exposition_convert(cell->succeeded, &one->succeeded);
         exposition_convert(cell->failed, &one->failed);
     }
-    return cell->declared && !copy ? BIDE_ENOMEM
-           : c->kept               ? copy_outcomes(cell, &one->cell)
-                                   : 0;
+    return copy_pointed(c, cell, &one->cell);
 }
 
 static int
@@ -93,10 +112,18 @@ add_sleeper(void *arg, const struct admin_sleeper *s)
 }
 
 static int
+compare_names(const void *a, const void *b)
+{
+    const struct count *x = a, *y = b;
+
+    return strcmp(x->cell.name, y->cell.name);
+}
+
+static int
 compare_counts(const void *a, const void *b)
 {
     const struct count *x = a, *y = b;
-    int order = strcmp(x->cell.name, y->cell.name);
+    int order = compare_names(a, b);
 
     return order ? order : strcmp(x->cell.scope, y->cell.scope);
 }
@@ -106,6 +133,7 @@ count_free(struct count *one)
 {
     free((void *)(uintptr_t)one->cell.declared);
     free((void *)(uintptr_t)one->cell.outcomes);
+    free((void *)(uintptr_t)one->cell.now_outcomes);
 }
 
 /* Sorts the counts.  COUNTS_SERIES drops duplicates: a damaged live file may
@@ -141,7 +169,9 @@ counts_read(struct admin *registry, const char *name, unsigned kept,
             struct counts *out)
 {
     out->kept = kept;
-    return sort_counts(out, admin_each_cell(registry, name, add_cell, out));
+    return sort_counts(out,
+                       (kept & COUNTS_NOW ? admin_each_now : admin_each_cell)(
+                           registry, name, add_cell, out));
 }
 
 bool
@@ -160,6 +190,10 @@ counts_free(struct counts *c)
         }
         count_free(&c->list[i]);
     }
+    for (size_t i = 0; i < c->sum_count; i++) {
+        count_free(&c->sums[i]);
+    }
+    free(c->sums);
     free(c->list);
     memset(c, 0, sizeof(*c));
 }
@@ -202,30 +236,6 @@ counts_follow(struct counts *c, struct admin *registry, struct policy *p)
 /* ---- totals ---- */
 
 static void
-add_latency(struct bide_latency *to, const struct bide_latency *from)
-{
-    to->count += from->count;
-    to->p50_ns = from->p50_ns > to->p50_ns ? from->p50_ns : to->p50_ns;
-    to->p95_ns = from->p95_ns > to->p95_ns ? from->p95_ns : to->p95_ns;
-    to->p99_ns = from->p99_ns > to->p99_ns ? from->p99_ns : to->p99_ns;
-    to->max_ns = from->max_ns > to->max_ns ? from->max_ns : to->max_ns;
-}
-
-static void
-add_stats(struct bide_stats *to, const struct bide_stats *from)
-{
-    to->version = from->version > to->version ? from->version : to->version;
-    for (size_t i = 0; i < COUNTER_ROWS; i++) {
-        size_t offset = counter_rows[i].offset;
-
-        *(uint64_t *)(void *)((char *)to + offset) +=
-            counter_of(from, &counter_rows[i]);
-    }
-    add_latency(&to->latency_succeeded, &from->latency_succeeded);
-    add_latency(&to->latency_failed, &from->latency_failed);
-}
-
-static void
 add_count(struct count *total, const struct count *part)
 {
     struct admin_cell *to = &total->cell;
@@ -243,7 +253,26 @@ add_count(struct count *total, const struct count *part)
     /* Only the cell without a scope has these two. */
     to->scopes = from->scopes > to->scopes ? from->scopes : to->scopes;
     to->scopes_refused += from->scopes_refused;
-    add_stats(&to->stats, &from->stats);
+}
+
+/* Copies the figures of the sum, if there is one, to a total. */
+static void
+copy_sum(const struct counts *c, struct count *total)
+{
+    const struct count *sum = c->sum_count
+                                  ? bsearch(total, c->sums, c->sum_count,
+                                            sizeof(*c->sums), compare_names)
+                                  : NULL;
+    struct admin_cell *to = &total->cell;
+
+    total->sum = sum;
+    if (sum) {
+        to->stats = sum->cell.stats;
+        to->now = sum->cell.now;
+        to->now_ns = sum->cell.now_ns;
+        to->now_outcomes = sum->cell.now_outcomes;
+        to->now_outcome_count = sum->cell.now_outcome_count;
+    }
 }
 
 bool
@@ -261,5 +290,7 @@ counts_find(const struct counts *c, const char *name, struct count *out)
         add_count(out, part);
     }
     out->part_count = (size_t)(part - first);
+    out->worst_scope = "";
+    copy_sum(c, out);
     return true;
 }

@@ -24,8 +24,7 @@ void count_outcome(struct cell_outcome *list, size_t *count,
                    const struct cell_outcome *o);
 
 /* The counts of a cell, or one waiting call (then `only_scopes`); or the total
- * of a name.  The latencies of a total are those of the slowest scope, because
- * percentiles cannot be added; its declared rules are those to show. */
+ * of a name, whose declared rules are those to show. */
 struct count {
     struct admin_cell cell; /* its histograms are not kept */
     uint32_t sleeping;      /* number of waiting calls */
@@ -33,14 +32,19 @@ struct count {
     struct policy *policy; /* of counts_follow; NULL: not known */
     struct admin_guard guard;
     bool unused; /* of guard_parts_read: no process has used it */
-    /* Of a total: what it is the sum of, by scope. */
+    /* Of a total: what it is the sum of, by scope, and the scope with the worst
+     * breaker. */
     struct count *parts;
     size_t part_count;
+    const char *worst_scope;
+    const struct count *sum; /* of its parts; NULL: none */
 };
 
 struct counts {
     size_t count;
     struct count *list; /* by name and scope */
+    size_t sum_count;
+    struct count *sums; /* of names, by name; only with COUNTS_NOW */
     uint32_t added_up;  /* cells that admin_each_cell added up */
     unsigned kept;      /* enum counts_kept */
 };
@@ -49,6 +53,7 @@ enum counts_kept {
     COUNTS_OUTCOMES = 1, /* else a cell has none */
     COUNTS_SERIES = 2,   /* outcomes and histograms; each name and scope once;
                             no `only_scopes` */
+    COUNTS_NOW = 4,      /* also the last minute, and sums */
 };
 /* counts_read reads the cells of policy `name` (NULL: all); counts_sleeping
  * adds the waiting calls of all policies.  Both return 0 or a BIDE_E code.
@@ -77,8 +82,8 @@ bool counts_first(const struct counts *c, size_t i);
  * budgets.  Takes over `p`. */
 void counts_follow(struct counts *c, struct admin *registry, struct policy *p);
 
-/* Fills `out` with the total of a name, which is valid as long as `c`.  Returns
- * false if nothing has this name. */
+/* Fills `out` with the total of a name, which is valid as long as `c`: its
+ * figures only with COUNTS_NOW.  Returns false if nothing has this name. */
 bool counts_find(const struct counts *c, const char *name, struct count *out);
 
 #endif

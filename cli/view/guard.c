@@ -298,7 +298,7 @@ is_worse(const struct admin_guard *a, const struct admin_guard *b)
                                             : a->open_for_ns > b->open_for_ns;
 }
 
-void
+bool
 guard_worse(struct admin_guard *to, const struct admin_guard *from)
 {
     uint64_t opened = to->opened + from->opened;
@@ -306,8 +306,9 @@ guard_worse(struct admin_guard *to, const struct admin_guard *from)
         from->budget_level < to->budget_level ? *from : *to;
     bool damaged = to->damaged || from->damaged;
     bool budget_damaged = to->budget_damaged || from->budget_damaged;
+    bool worse = is_worse(from, to);
 
-    if (is_worse(from, to)) {
+    if (worse) {
         *to = *from;
     }
     to->opened = opened;
@@ -315,6 +316,7 @@ guard_worse(struct admin_guard *to, const struct admin_guard *from)
     to->budget_level = budget.budget_level;
     to->budget_refused = budget.budget_refused;
     to->budget_damaged = budget_damaged;
+    return worse;
 }
 
 /* ---- JSON ---- */

@@ -64,8 +64,9 @@ int guard_parts_read(struct admin *registry, const struct policy *p,
 int guard_parts_find(struct command_line *line, const struct policy *p,
                      const char *scope, struct counts *out);
 
-/* Merges `from` into `to` for output: the worse breaker, the lower budget. */
-void guard_worse(struct admin_guard *to, const struct admin_guard *from);
+/* Merges `from` into `to` for output: the worse breaker, the lower budget.
+ * Returns whether `from` has the worse breaker. */
+bool guard_worse(struct admin_guard *to, const struct admin_guard *from);
 
 /* Adds "breaker" and "budget" to `j`; `p` may be NULL. */
 void guard_put(struct json *j, const struct policy *p,

@@ -334,9 +334,6 @@ prepare_attempt(struct call *k, const struct bide *b)
                                 &k->attempt);
     }
     if (k->exact) {
-        if (k->attempt.number > 1) {
-            count_add(k->policy, COUNTER_RETRIES, 1);
-        }
         machine_started(&k->machine, registry_now_ns(b));
     }
 }
@@ -421,6 +418,9 @@ decide_after_attempt(struct call *k, struct bide_outcome o, uint64_t now_ns,
     guard_report_budget(k, false);
     fine = says == MACHINE_DONE && m->verdict == BIDE_SUCCEEDED;
     count_attempt(k->policy, fine, took_ns);
+    if (k->attempt.number > 1) {
+        count_add(k->policy, COUNTER_RETRIES, 1);
+    }
     if (!fine) {
         count_failure(k->policy, o);
     }

@@ -53,6 +53,19 @@ map_part(struct live *l, uint32_t index, uint32_t part)
     return body ? (void *)(body + part_offset(part)) : NULL;
 }
 
+/* Notes that a part is reserved, for this process and for readers. */
+static void
+note_part(struct live *l, uint32_t index, uint32_t part)
+{
+    struct cell *c = cell_at(l, index);
+
+    if (c) {
+        atomic_fetch_or(&c->parts, 1u << part);
+    }
+    atomic_fetch_or_explicit(&l->parts[index], (uint16_t)(1u << part),
+                             memory_order_acq_rel);
+}
+
 /* Returns a part, reserved and mapped; NULL if that fails. */
 static _Atomic uint64_t *
 use_part(struct live *l, uint32_t index, uint32_t part)
@@ -74,8 +87,7 @@ use_part(struct live *l, uint32_t index, uint32_t part)
     if (atomic_load(&live_header(l)->pages_refused)) {
         atomic_store(&live_header(l)->pages_refused, 0); /* there is space */
     }
-    atomic_fetch_or_explicit(&l->parts[index], (uint16_t)(1u << part),
-                             memory_order_acq_rel);
+    note_part(l, index, part);
     return words;
 }
 
@@ -191,9 +203,12 @@ static bool
 copy_part(struct live *l, uint32_t index, uint32_t part, uint64_t *out)
 {
     const _Atomic uint64_t *words;
+    const struct cell *c;
 
     if (!is_part_known(l, index, part)) {
-        return live_copy(l, body_offset(index) + part_offset(part), out,
+        c = cell_at(l, index);
+        return c && atomic_load(&c->parts) & 1u << part &&
+               live_copy(l, body_offset(index) + part_offset(part), out,
                          part_words(part) * sizeof(*out));
     }
     words = map_part(l, index, part);

@@ -80,9 +80,13 @@ struct cell {
                                       for, and above it the newest mark */
         _Atomic uint32_t version;  /* its low half; 0: not defined */
     };
-    _Atomic uint32_t next; /* C, recorder: index + 1 of the next cell in
-                              its chain, or of the next free cell */
-    uint32_t spare3[29];
+    _Atomic uint32_t next;  /* C, recorder: index + 1 of the next cell in
+                               its chain, or of the next free cell */
+    _Atomic uint32_t parts; /* S: parts of its body that were ever reserved, a
+                               bit for each; others are not read */
+    _Atomic uint64_t snapshot_ns; /* S, O, by CAS: CLOCK_MONOTONIC of the last
+                                     snapshot */
+    uint32_t spare3[26];
 };
 
 #endif

@@ -24,7 +24,8 @@ _Static_assert(LIVE_CELLS == 2686976 && LIVE_CELLS % LIVE_ALIGN == 0, "cells");
 _Static_assert(LIVE_BODIES == 69795840 && LIVE_BODIES % LIVE_ALIGN == 0,
                "bodies");
 _Static_assert(LIVE_MARKS == 10807214080ull, "marks");
-_Static_assert(LIVE_SIZE == 17249665024ull, "the end");
+_Static_assert(LIVE_SNAPSHOTS == 17249665024ull, "snapshots");
+_Static_assert(LIVE_SIZE == 17786535936ull, "the end");
 
 AT(live_header, magic, 0);
 AT(live_header, format, 8);
@@ -77,6 +78,8 @@ AT(cell, quiet_ns, 376);
 AT(cell, counting, 384);
 AT(cell, version, 384);
 AT(cell, next, 392);
+AT(cell, parts, 396);
+AT(cell, snapshot_ns, 400);
 SIZE(cell, 512);
 
 AT(budget_words, tokens, 0);

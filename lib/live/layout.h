@@ -12,7 +12,9 @@
  *                        declared rules
  * 10807214080  marks      CELL_MAX x MARKS_SIZE, sparse: counts at the ends of
  *                        versions, written and read by mark.c only
- * 17249665024  end
+ * 17249665024 snapshots  CELL_MAX x SNAPSHOTS_SIZE, sparse: counts in the last
+ *                       minute, written and read by snapshot.c only
+ * 17786535936 end
  *
  * Example: policy "payments" without a scope has the hash 0x1122334455667788
  * and the third cell (index 2).  The low half of the word at position
@@ -30,7 +32,7 @@
 
 #define LIVE_MAGIC 0x6576696c65646962ull /* "bidelive" */
 enum {
-    LIVE_FORMAT = 5,
+    LIVE_FORMAT = 6,
     STRIPE_MAX = 8,
     CELL_MAX = 131072,
     DIRECTORY_WORDS = 262144,
@@ -39,6 +41,7 @@ enum {
     DECLARED_WORDS = 507,
     BODY_SIZE = 81920,  /* 20 pages */
     MARKS_SIZE = 49152, /* 12 pages */
+    SNAPSHOTS_SIZE = 4096,
     LIVE_ALIGN = 65536, /* the largest page of the machines we know */
 };
 
@@ -48,7 +51,8 @@ enum {
 #define LIVE_CELLS 2686976ull
 #define LIVE_BODIES (LIVE_CELLS + CELL_MAX * 512ull)
 #define LIVE_MARKS (LIVE_BODIES + (uint64_t)CELL_MAX * BODY_SIZE)
-#define LIVE_SIZE (LIVE_MARKS + (uint64_t)CELL_MAX * MARKS_SIZE)
+#define LIVE_SNAPSHOTS (LIVE_MARKS + (uint64_t)CELL_MAX * MARKS_SIZE)
+#define LIVE_SIZE (LIVE_SNAPSHOTS + (uint64_t)CELL_MAX * SNAPSHOTS_SIZE)
 
 struct live_header {
     uint64_t magic;                  /* F, last */

@@ -19,6 +19,10 @@
  * attempt to make it takes as long as thousands of calls. */
 #define OPEN_AGAIN_NS 100000000ull
 
+/* Snapshots that one check takes, 10 us each, and the time until it goes on. */
+enum { SNAPSHOTS_AT_ONCE = 16 };
+#define SNAPSHOTS_AGAIN_NS 10000000ull
+
 /* ---- handles and cells ---- */
 
 /* The cell in private live state for all names that get no cell of their own.
@@ -366,6 +370,34 @@ is_trouble_over(const struct bide *b, int before)
                            TROUBLE_FOR_NS));
 }
 
+/* Takes snapshots of the cells in use, for the figures of the last minute: of
+ * some now, of the others soon, because a call is waiting for this. */
+static void
+take_snapshots(struct bide *b)
+{
+    struct bide_policy *p = b->snapshot_next;
+    uint64_t now = b->live == b->own ? 0 : clock_monotonic_ns();
+
+    if (now < b->snapshot_ns || b->live == b->own) {
+        return;
+    }
+    p = p ? p : b->policies;
+    for (int i = 0; p && i < SNAPSHOTS_AT_ONCE; i++, p = p->next) {
+        const struct home *h = atomic_load(&p->home);
+
+        if (h->live == b->live) {
+            cell_snapshot(b->live, h->index, now);
+        }
+    }
+    b->snapshot_next = p;
+    b->snapshot_ns = now + (p ? SNAPSHOTS_AGAIN_NS : LOOK_EVERY_NS);
+    if (p) {
+        atomic_store(&b->look_at,
+                     registry_ticks(b) +
+                         clock_to_ticks(b->scale, SNAPSHOTS_AGAIN_NS));
+    }
+}
+
 int
 attach_registry(struct bide *b, uint64_t *out_txn)
 {
@@ -390,6 +422,7 @@ attach_registry(struct bide *b, uint64_t *out_txn)
         live_note_trouble(b->live, 0);
     }
     atomic_store(&b->status, rc ? rc : live_rc);
+    take_snapshots(b);
     return rc;
 }
 

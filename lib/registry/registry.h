@@ -9,6 +9,7 @@
 #include <bide.h>
 #include "base/lock.h"
 #include "live/live.h"
+#include "live/snapshot.h"
 #include "policy/policy.h"
 #include "store/policies/reader.h"
 
@@ -119,7 +120,9 @@ struct bide {
     uint64_t look_ticks;        /* plain successes after this longer one: ... */
     _Atomic uint64_t look_at;   /* ... at these ticks */
     struct tick_scale scale;    /* of ticks; zero: ticks are the caller's ns */
-    bool is_private;            /* BIDE_PRIVATE: b->live is b->own */
+    uint64_t snapshot_ns;       /* CLOCK_MONOTONIC of the next snapshots, ... */
+    struct bide_policy *snapshot_next; /* ... from here on; NULL: all */
+    bool is_private;                   /* BIDE_PRIVATE: b->live is b->own */
     bool own_clock, hooked;
     int reported_status;
     struct bide_clock clock;

@@ -9,13 +9,14 @@
 static struct bide_latency
 latency_of(const uint64_t *histogram)
 {
-    return (struct bide_latency){
-        .count = histogram_count(histogram),
-        .p50_ns = histogram_at_ns(histogram, 0.50),
-        .p95_ns = histogram_at_ns(histogram, 0.95),
-        .p99_ns = histogram_at_ns(histogram, 0.99),
-        .max_ns = histogram_at_ns(histogram, 1),
-    };
+    static const double shares[] = {0.50, 0.95, 0.99, 1};
+    uint64_t ns[4], count = histogram_all_ns(histogram, shares, 4, ns);
+
+    return (struct bide_latency){.count = count,
+                                 .p50_ns = ns[0],
+                                 .p95_ns = ns[1],
+                                 .p99_ns = ns[2],
+                                 .max_ns = ns[3]};
 }
 
 void

@@ -77,19 +77,28 @@ nearest_rank(uint64_t total, double share)
 }
 
 uint64_t
+histogram_all_ns(const uint64_t counts[HISTOGRAM_BUCKETS], const double *shares,
+                 size_t count, uint64_t *out)
+{
+    uint64_t total = histogram_count(counts), sum = 0;
+    uint32_t bucket = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t rank = total ? nearest_rank(total, shares[i]) : 0;
+
+        while (bucket < HISTOGRAM_BUCKETS - 1 && counts[bucket] < rank - sum) {
+            sum += counts[bucket++];
+        }
+        out[i] = total ? histogram_middle_ns(bucket) : 0;
+    }
+    return total;
+}
+
+uint64_t
 histogram_at_ns(const uint64_t counts[HISTOGRAM_BUCKETS], double share)
 {
-    uint64_t total = histogram_count(counts), rank, sum = 0;
+    uint64_t at;
 
-    if (!total) {
-        return 0;
-    }
-    rank = nearest_rank(total, share);
-    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
-        if (counts[i] >= rank - sum) {
-            return histogram_middle_ns(i);
-        }
-        sum += counts[i];
-    }
-    return histogram_middle_ns(HISTOGRAM_BUCKETS - 1);
+    histogram_all_ns(counts, &share, 1, &at);
+    return at;
 }

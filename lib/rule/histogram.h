@@ -5,6 +5,7 @@
 #ifndef BIDE_RULE_HISTOGRAM_H
 #define BIDE_RULE_HISTOGRAM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -43,6 +44,11 @@ uint64_t histogram_middle_ns(uint32_t bucket);
  * empty. */
 uint64_t histogram_at_ns(const uint64_t counts[HISTOGRAM_BUCKETS],
                          double share);
+
+/* Stores the percentiles at `count` shares, in rising order, and returns the
+ * sum of all counts. */
+uint64_t histogram_all_ns(const uint64_t counts[HISTOGRAM_BUCKETS],
+                          const double *shares, size_t count, uint64_t *out);
 
 /* Returns the sum of all counts, UINT64_MAX instead of an overflow. */
 uint64_t histogram_count(const uint64_t counts[HISTOGRAM_BUCKETS]);

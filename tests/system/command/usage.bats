@@ -234,8 +234,8 @@ has_shown() { terminal capture-pane -p | grep '^# shown'; }
     bide exec pay -- true
     printf '[%s]\n' "$(printf 'long%.0s' $(seq 12))" | bide apply - >/dev/null
     on_terminal 80 env LC_ALL=C.UTF-8 "$BIDE" --dir "$DIR" list
-    says " BREAKER BUDGET" "${nl}longlonglonglonglonglong"
-    says "Not shown: VER, IMPORTANCE" "--json or a wider"
+    says "P95 BREAKER" "${nl}longlonglonglonglonglong"
+    says "VER, IMPORTANCE, RULES. To" "--json or a wider"
     says_not " IMPORTANCE   RULES"
 }
 

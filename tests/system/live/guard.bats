@@ -90,10 +90,11 @@ END
 @test "list, show and stats show an open breaker" {
     guarded
     gives 0 bide list
-    [[ ${lines[1]} =~ \ closed\ +-\ +-$ ]]
+    [[ ${lines[1]} =~ \ closed\ +-\ +-\  ]]
     trip
     gives 0 bide list
-    [[ ${lines[1]} =~ \ OPEN\ 10d\ +-\ +-$ ]]
+    [[ ${lines[1]} =~ \ OPEN\ 10d\ +-\ +-\ +warning ]]
+    says "warning: pay: breaker open, not closed for" "most often exit.9"
     gives 0 bide list --json
     json 'j["policies"][0]["breaker"]["state"] == "open" and j["policies"][0]["budget"] == {"group": "none"}'
     gives 0 bide show pay
@@ -208,15 +209,20 @@ END
     trip eu
     gives 0 work 0 us
     gives 0 bide list
-    [[ ${lines[1]} =~ ^pay\ .*\ OPEN\ 10d\ +100%\ +-$ ]]
-    [[ ${lines[2]} =~ ^pay/eu\ .*OPEN\ 10d\ +100%\ +-$ ]]
-    [[ ${lines[3]} =~ ^pay/us\ .*closed\ +100%\ +-$ ]]
+    [[ ${lines[1]} =~ ^pay\ .*\ OPEN\ 10d\ +100%\ +- ]]
+    says "warning: pay: breaker of eu open"
+    says_not pay/
+    for words in --scopes pay; do
+        gives 0 bide list "$words"
+        [[ ${lines[2]} =~ ^pay/eu\ .*OPEN\ 10d\ +100%\ +- ]]
+        [[ ${lines[3]} =~ ^pay/us\ .*closed\ +100%\ +- ]]
+    done
     gives 0 bide list --json
     json '[s["scope"] for s in j["policies"][0]["scopes"]] == ["eu", "us"]'
     json 'j["policies"][0]["breaker"]["state"] == "open"'
     gives 0 bide stats pay
-    [[ ${lines[1]} =~ ^pay\ +eu\ .*OPEN ]]
-    [[ ${lines[2]} =~ ^pay\ +us\ .*closed ]]
+    [[ ${lines[2]} =~ ^pay\ +eu\ .*OPEN ]]
+    [[ ${lines[3]} =~ ^pay\ +us\ .*closed ]]
     gives 0 bide breaker pay --scope us
     says_not "eu"
     gives 0 bide show pay
@@ -339,7 +345,7 @@ END
     work 9 || true
     ran 5
     gives 0 bide list
-    [[ ${lines[1]} =~ \ -\ +0%\ +-$ ]]
+    [[ ${lines[1]} =~ \ -\ +0%\ +-\  ]]
     gives 0 bide show pay
     says "# budget: 0% left: bide budget pay"
     gives 0 bide budget pay --json
@@ -351,7 +357,7 @@ END
     gives 0 bide budget pay reset
     says "pay: full, was at 10%"
     gives 0 bide list
-    [[ ${lines[1]} =~ \ 100%\ +-$ ]]
+    [[ ${lines[1]} =~ \ 100%\ +-\  ]]
 }
 
 @test "policies that share a budget share it in all scopes" {
@@ -376,7 +382,7 @@ END
         [[ ${lines[3]} =~ ^-\ +75%\ +15\ of\ 20 ]]
     done
     gives 0 bide list
-    [[ ${lines[3]} =~ ^refund\ .*\ 75%\ +-$ ]]
+    [[ ${lines[3]} =~ ^refund\ .*\ 75%\ +-\  ]]
     gives 2 bide budget pay --scope eu
     says "budget gateway is shared"
     gives 0 bide budget refund reset
@@ -461,7 +467,7 @@ END
     work 0 two
     gives 0 bide stats pay
     says "(others)" "note: pay has the maximum of 1,024 scopes; 2 times further ones were used: they share (others)"
-    gives 0 bide list
+    gives 0 bide list --scopes
     says "pay/(others)" "note: pay has the maximum of 1,024 scopes"
     gives 0 bide list --json
     json 'j["policies"][0]["scopes_refused"] == 2'

@@ -12,9 +12,9 @@ load ../registry
 @test "list shows rules, and only the policies that match a pattern" {
     shop
     gives 0 bide list
-    [[ ${lines[0]} =~ ^POLICY\ +VER\ +IMPORTANCE\ +RULES\ +CALLS\ +RETRIES\ +P95\ +BREAKER\ +BUDGET\ +SLEEPING$ ]]
-    [[ ${lines[1]} =~ ^mail\ +1\ +postponable\ +unlimited ]]
-    [[ ${lines[3]} =~ ^pay\ +1\ +mandatory\ +4\ tries,\ 100ms\ x2 ]]
+    [[ ${lines[0]} =~ ^POLICY\ +CALLS/s\ +OK\ +FAILED/s\ +RETRIES\ +P95\ +BREAKER\ +BUDGET\ +WAITING\ +WARNING\ +OVER\ +VER\ +IMPORTANCE\ +RULES$ ]]
+    [[ ${lines[1]} =~ ^mail\ .*\ 1\ +postponable\ +unlimited ]]
+    [[ ${lines[3]} =~ ^pay\ .*\ 1\ +mandatory\ +4\ tries,\ 100ms\ x2 ]]
     gives 0 bide list 'p*'
     says pay
     says_not order
@@ -36,10 +36,67 @@ load ../registry
     bide set pay retry_on=exit.9 wait=none attempts=3 >/dev/null
     bide exec pay -- true
     run bide exec --quiet pay -- sh -c 'exit 9'
+    gives 0 bide list pay --all
+    [[ ${lines[1]} =~ ^pay\ +2\ +50.0%\ +1\ +100.0%\ +[0-9.]+(us|ms)\ +- ]]
     gives 0 bide list pay
-    [[ ${lines[1]} =~ \ 2\ +100.0%\ +[0-9.]+(us|ms)\ +-\ +-\ +-$ ]]
+    [[ ${lines[1]} =~ ^pay\ +[0-9.]+\ +50.0%\ +[0-9.]+\ +100.0%\ +[0-9.]+(us|ms)\ +- ]]
     gives 0 bide list --json
     json 'j["policies"][2]["calls"] == 2 and j["policies"][2]["retries"] == 2'
+}
+
+@test "an attempt that is abandoned counts neither as an attempt nor as a retry" {
+    shop
+    bide set pay retry_on=exit.9 wait=none attempts=3 >/dev/null
+    for signal in KILL INT; do
+        rm -f tried
+        "$BIDE" --dir "$DIR" exec --quiet pay -- \
+            sh -c '[ -e tried ] && exec sleep 600; touch tried; exit 9' &
+        until_it pgrep -P $! sleep
+        pkill -KILL -P $! sleep & pkill -$signal -P $$ -f "exec --quiet pay"
+        wait $! || true
+    done
+    gives 0 bide list --json
+    json 'all(p["retries"] <= p["attempts"] / 2 for p in j["policies"])'
+}
+
+@test "a policy is the sum of its scopes: list, stats, metrics" {
+    shop
+    bide set pay retry_on=exit.9 wait=none attempts=2 >/dev/null
+    for scope in eu us us; do
+        bide exec --scope $scope pay -- true
+        run bide exec --quiet --scope $scope pay -- sh -c 'exit 9'
+    done
+    gives 0 bide list --json
+    json '[(p["calls"], p["attempts"], p["retries"]) for p in j["policies"] if p["policy"] == "pay"] == [(6, 9, 3)]'
+    json '[(s["scope"], s["calls"]) for s in j["policies"][2]["scopes"]] == [("eu", 2), ("us", 4)]'
+    json 'j["policies"][2]["now"]["ok"] == 0.5 and j["policies"][2]["now"]["retries"] == 0.5 and j["policies"][2]["now"]["outcomes"] == {"exit.9": 6}'
+    gives 0 bide stats --json
+    json '[(s["policy"], s["calls"]["succeeded"], s["attempts"]) for s in j["sums"]] == [("pay", 3, 9)]'
+    gives 0 bide stats pay
+    [[ ${lines[1]} =~ ^pay\ +\(all\)\ +6\ +50.00% ]]
+    gives 0 bide list
+    [[ ${lines[3]} =~ ^pay\ +[0-9.,]+\ +50.0% ]]
+    [ ${#lines[@]} -eq 4 ]
+}
+
+@test "list puts the worst first" {
+    shop
+    bide set pay retry_on=exit.9 wait=none attempts=2 >/dev/null
+    bide set order retry_on=exit.9 wait=none attempts=1 importance=mandatory >/dev/null
+    for _ in 1 2 3; do
+        bide exec mail -- sleep 0.1
+        run bide exec --quiet order -- sh -c 'exit 9'
+    done
+    run bide exec --quiet pay -- sh -c 'exit 9'
+    for row in "failed order pay mail" "retries pay mail order" "p95 mail order pay" "name mail order pay"; do
+        read -r sort first second third <<<"$row"
+        gives 0 bide list --all --sort "$sort"
+        [[ ${lines[1]} =~ ^$first ]] && [[ ${lines[2]} =~ ^$second ]] && [[ ${lines[3]} =~ ^$third ]]
+        gives 0 bide list --sort "$sort" --json --all
+        json "[p['policy'] for p in j['policies']] == ['$first', '$second', '$third']"
+    done
+    gives 2 bide list --sort worst
+    says "--sort worst: not failed, calls, retries, p95 or name"
 }
 
 @test "list shows names that services use without a definition" {
@@ -128,7 +185,7 @@ PY
     bide exec pay -- true
     run bide exec --quiet --scope bank.example.com pay -- sh -c 'exit 9'
     gives 0 bide stats --json
-    json 'set(j) == {"policies"} and [(p["policy"], p["scope"]) for p in j["policies"]] == [("pay", ""), ("pay", "bank.example.com")]'
+    json 'set(j) == {"policies", "sums"} and [(p["policy"], p["scope"]) for p in j["policies"]] == [("pay", ""), ("pay", "bank.example.com")]'
     json 'set(j["policies"][0]) == {"policy", "scope", "version", "calls", "attempts", "attempts_failed", "retries", "slept_ms", "latency_ms", "outcomes", "breaker", "budget"}'
     json 'set(j["policies"][0]["calls"]) == {"succeeded", "recovered", "exhausted", "aborted", "deferred", "dropped", "refused", "rejected", "cancelled"}'
     json 'set(j["policies"][0]["latency_ms"]) == {"succeeded", "failed"}'
@@ -145,8 +202,9 @@ PY
     run bide exec --quiet --scope bank pay -- sh -c 'exit 9'
     gives 0 bide stats pay
     [[ ${lines[0]} =~ ^POLICY\ +SCOPE\ +CALLS\ +OK\ +RECOVERED\ +ABORTED\ +ATTEMPTS\ +RETRIES\ +SLEPT\ +P50\ +P95\ +P99$ ]]
-    [[ ${lines[1]} =~ ^pay\ +-\ +1\ +100.00%\ +0.00%\ +0.00%\ +1\ +0 ]]
-    [[ ${lines[2]} =~ ^pay\ +bank\ +1\ +0.00%\ +0.00%\ +100.00%\ +3\ +2 ]]
+    [[ ${lines[1]} =~ ^pay\ +\(all\)\ +2\ +50.00%\ +0.00%\ +50.00%\ +4\ +2 ]]
+    [[ ${lines[2]} =~ ^pay\ +-\ +1\ +100.00%\ +0.00%\ +0.00%\ +1\ +0 ]]
+    [[ ${lines[3]} =~ ^pay\ +bank\ +1\ +0.00%\ +0.00%\ +100.00%\ +3\ +2 ]]
     says "outcomes of bank   exit.9 100%"
 }
 
@@ -155,7 +213,7 @@ PY
     gives 0 bide stats
     says "No calls yet"
     gives 0 bide stats pay --json
-    json 'j == {"policies": []}'
+    json 'j == {"policies": [], "sums": []}'
     gives 0 bide stats --since -1h
     says "No calls were recorded since"
 }
@@ -175,7 +233,7 @@ PY
     json 'len(j["calls"]) == 1 and j["calls"][0]["policy"] == "pay" and j["calls"][0]["allowed"] == 2'
     json '0 < j["calls"][0]["wakes_in_ms"] <= 6 * 3600 * 1000'
     gives 0 bide list pay
-    [[ ${lines[1]} =~ \ 1$ ]]
+    [[ ${lines[1]} =~ ^pay\ .*\ -\ +-\ +1\ +-\  ]]
     gives 0 bide set pay attempts=1
     says "1 waiting call decided again"
     wait $! || true

@@ -1,0 +1,77 @@
+/* Parts of bide list: what it reads of each policy, and the rows that show it
+ * as a table or as JSON. */
+#ifndef BIDE_CLI_LIST_H
+#define BIDE_CLI_LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/draft.h"
+#include "cli/view/count.h"
+#include "cli/view/now.h"
+
+struct json;
+struct policy;
+struct record;
+struct record_part;
+struct table;
+
+/* What --sort puts first. */
+struct list_sorting {
+    const char *word;
+    enum now_figure by;
+};
+
+struct list_notes {
+    size_t count; /* some of them may be left out */
+    struct draft lines;
+};
+
+struct list {
+    struct admin *registry;
+    const char *pattern;             /* NULL: all policies */
+    const struct list_sorting *sort; /* NULL: by name */
+    bool all;                        /* totals instead of the last minute */
+    bool scopes;                     /* a row for each scope */
+    struct counts counts;
+    bool unread;         /* the present policy could not be read */
+    struct table *table; /* NULL: print JSON */
+    struct json *object, *array;
+    double *ranks; /* of what is in `array`, in order */
+    size_t rank_count;
+    size_t shown;
+    uint64_t now_ns;
+    const char *name; /* of the present policy */
+    uint64_t ends_ns; /* the next end of a layer of the present policy; or 0 */
+    struct list_notes warnings;
+    struct list_notes temporary; /* about temporary versions */
+    struct list_notes
+        notes; /* about damage, or about rows that were left out */
+};
+
+/* A policy; or a name that services use but that is not defined. */
+struct list_row {
+    const struct record *record; /* NULL: not defined */
+    const struct policy *policy; /* NULL: not valid, or not known */
+    const struct count *count;   /* NULL: not used */
+    struct admin_guard worst;    /* the worst state of all scopes */
+    bool is_default;             /* not defined: `default` applies */
+};
+
+/* Returns the rank of a row by --sort. */
+double list_rank(const struct list *list, const struct list_row *row);
+
+/* Make the table, and add a row to it. */
+struct table *list_table(const struct list *list);
+void list_add_row(struct list *list, const struct list_row *row);
+/* Adds notes on layers, inherited ones too; `arg` is the list (layer_each). */
+int list_add_layers(void *arg, const char *of, const struct record_part *parts,
+                    size_t count);
+/* Prints the table and the notes.  Returns 0 or BIDE_ENOMEM. */
+int list_print_table(struct list *list);
+
+/* Adds a row to the JSON array. */
+void list_put_row(struct list *list, const struct list_row *row);
+
+#endif
