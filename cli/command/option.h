@@ -4,77 +4,7 @@
 
 #include <stdint.h>
 
-/* All options: X(ID, "name", "VALUE" or NULL, "help").  A command can replace
- * the help of an option by an option_note. */
-#define OPTIONS(X)                                                             \
-    X(DIR, "dir", "DIR", "directory of the registry")                          \
-    X(HELP, "help", NULL, "show this help")                                    \
-    X(VERSION, "version", "N", "use version N instead of the one in force")    \
-    X(LIVE, "live", "DIR", "directory of the live file; by default /run/bide") \
-    X(GROUP, "group", "GROUP", "services' group; default bide")                \
-    X(OPERATORS, "operators", "GROUP", "operators' group; default bide-ops")   \
-    X(PRIVATE, "private", NULL, "only these groups may read the registry")     \
-    X(PUBLIC, "public", NULL, "all users may read the registry")               \
-    X(PRUNE, "prune", NULL, "delete policies that the files do not contain")   \
-    X(DRY_RUN, "dry-run", NULL, "show what would change; change nothing")      \
-    X(NOTE, "note", "TEXT", "reason for the change, kept in the log")          \
-    X(IF_VERSION, "if-version", "N", "change only if version N is in force")   \
-    X(FOR, "for", "DURATION", "revert the change after DURATION")              \
-    X(LAYER, "layer", "N", "end the temporary change of version N")            \
-    X(VERBOSE, "verbose", NULL, "print one line per policy")                   \
-    X(RESOLVED, "resolved", NULL, "show every key, and where it comes from")   \
-    X(DECLARED, "declared", NULL, "show the rules that a program declares")    \
-    X(SINCE, "since", "TIME",                                                  \
-      "only after TIME: 2h (ago), today 14:00, 2026-01-31")                    \
-    X(UNTIL, "until", "TIME", "only before TIME")                              \
-    X(BY, "by", "WHAT", "one row per minute, hour, version, scope or policy")  \
-    X(CSV, "csv", NULL, "print comma-separated values")                        \
-    X(EVERY, "every", "DURATION", "repeat at each full interval, such as 1m")  \
-    X(ON_CHANGE, "on-change", "CMD", "run CMD when a warning level changes")   \
-    X(KEEP_MINUTES, "keep-minutes", "DURATION", "keep minutes; default 35d")   \
-    X(KEEP_HOURS, "keep-hours", "DURATION",                                    \
-      "keep per-hour history; default 730d")                                   \
-    X(KEEP_SIZE, "keep-size", "SIZE", "limit the history file; default 1GiB")  \
-    X(ATTEMPTS, "attempts", "N", "show at most N attempts")                    \
-    X(JSON, "json", NULL, "print JSON")                                        \
-    X(POLICY, "policy", "NAME", "choose one policy of a file")                 \
-    X(SCRIPT, "script", "FILE", "read outcomes from FILE, or - for stdin")     \
-    X(RANDOM, "random", "X", "use X, from 0 to 1, as every random number")     \
-    X(CALLS, "calls", "N/s", "rate of calls: 200/s, or \"200/s even\"")        \
-    X(FAIL, "fail", "SHARE",                                                   \
-      "failing attempts: 30%, or \"5% until 20s, 90%\"")                       \
-    X(OUTCOME, "outcome", "OUTCOME", "outcome of failed attempts: http.503")   \
-    X(LATENCY, "latency", "LATENCY",                                           \
-      "20ms, 10ms..50ms or \"exponential 20ms\"")                              \
-    X(FAIL_LATENCY, "fail-latency", "LATENCY", "latency of failed attempts")   \
-    X(REPLAY, "replay", NULL, "repeat recorded calls instead of random ones")  \
-    X(SCOPE, "scope", "NAME", "only this scope")                               \
-    X(STDIN, "stdin", NULL, "give standard input to every attempt")            \
-    X(QUIET, "quiet", NULL, "print nothing when the command gives up")         \
-    X(SEED, "seed", "N", "repeat the same random waits")                       \
-    X(DEAD, "dead", NULL, "only dead work, which is no longer tried")          \
-    X(ERROR, "error", "TEXT", "only work with TEXT in its last error")         \
-    X(RAW, "raw", NULL, "print only the stored bytes")                         \
-    X(EXEC, "exec", "CMD", "shell command that reads one piece of work")       \
-    X(JOBS, "jobs", "N", "process up to N pieces at a time")                   \
-    X(UNTIL_EMPTY, "until-empty", NULL, "stop when nothing is due")            \
-    X(TYPE, "type", "TYPE", "content type, stored with the work")              \
-    X(KEY, "key", "KEY", "store nothing if work with this key exists")         \
-    X(DEFER, "defer", NULL, "store the command for later if it gives up")      \
-    X(KEEP_ENV, "keep-env", "NAMES",                                           \
-      "also store these environment variables: A,B")                           \
-    X(AS, "as", "USER", "only say what USER may do, and what mends that")      \
-    X(SORT, "sort", "BY",                                                      \
-      "highest first: failed, calls, retries or p95; or name")                 \
-    X(ALL, "all", NULL, "totals since the live state was created")             \
-    X(SCOPES, "scopes", NULL, "also one row for each scope")                   \
-    X(MOST, "most", "N", "print at most N rows")                               \
-    X(LISTEN, "listen", "ADDRESS:PORT", "default 127.0.0.1:9747")              \
-    X(OUTPUT, "output", "FILE", "write to FILE, replaced atomically")          \
-    X(FORCE, "force", NULL, "replace all, also another registry")              \
-    X(ADOPT, "adopt", NULL, "give a copied registry an identity of its own")   \
-    X(MAN, "man", NULL, NULL)                                                  \
-    X(COMPLETION, "completion", NULL, NULL)
+#include "option_table.h"
 
 enum option {
 #define X(id, name, value, help) OPTION_##id,

@@ -82,10 +82,8 @@ struct cell {
     };
     _Atomic uint32_t next;  /* C, recorder: index + 1 of the next cell in
                                its chain, or of the next free cell */
-    _Atomic uint32_t parts; /* S: parts of its body that were ever reserved, a
-                               bit for each; others are not read */
-    _Atomic uint64_t snapshot_ns; /* S, O, by CAS: CLOCK_MONOTONIC of the last
-                                     snapshot */
+    _Atomic uint32_t parts; /* S: bits of the body's parts that are reserved */
+    _Atomic uint64_t snapshot_ns; /* S, O, by CAS: the last, CLOCK_MONOTONIC */
     uint32_t spare3[26];
 };
 

@@ -12,8 +12,7 @@
  *                        declared rules
  * 10807214080  marks      CELL_MAX x MARKS_SIZE, sparse: counts at the ends of
  *                        versions, written and read by mark.c only
- * 17249665024 snapshots  CELL_MAX x SNAPSHOTS_SIZE, sparse: counts in the last
- *                       minute, written and read by snapshot.c only
+ * 17249665024 snapshots  CELL_MAX x 4096, sparse: counts in the last minute
  * 17786535936 end
  *
  * Example: policy "payments" without a scope has the hash 0x1122334455667788
@@ -41,7 +40,6 @@ enum {
     DECLARED_WORDS = 507,
     BODY_SIZE = 81920,  /* 20 pages */
     MARKS_SIZE = 49152, /* 12 pages */
-    SNAPSHOTS_SIZE = 4096,
     LIVE_ALIGN = 65536, /* the largest page of the machines we know */
 };
 
@@ -52,7 +50,7 @@ enum {
 #define LIVE_BODIES (LIVE_CELLS + CELL_MAX * 512ull)
 #define LIVE_MARKS (LIVE_BODIES + (uint64_t)CELL_MAX * BODY_SIZE)
 #define LIVE_SNAPSHOTS (LIVE_MARKS + (uint64_t)CELL_MAX * MARKS_SIZE)
-#define LIVE_SIZE (LIVE_SNAPSHOTS + (uint64_t)CELL_MAX * SNAPSHOTS_SIZE)
+#define LIVE_SIZE (LIVE_SNAPSHOTS + CELL_MAX * 4096ull)
 
 struct live_header {
     uint64_t magic;                  /* F, last */
@@ -73,13 +71,11 @@ struct live_header {
     _Atomic uint32_t rings;          /* S, O: number of calls of live_ring */
     _Atomic uint32_t trouble;        /* S: -BIDE_E of the last failed reading */
     _Atomic uint64_t trouble_ns;     /* S: its time (CLOCK_REALTIME) */
-    _Atomic uint64_t pages_refused;  /* S: parts without space, since one had
-                                        some */
+    _Atomic uint64_t pages_refused;  /* S: parts, since one got space */
     _Atomic uint64_t announced_txn;  /* S, O: the last commit announced */
     _Atomic uint64_t free;           /* C, recorder: the chain of free cells, as
                                         in the directory */
-    _Atomic uint64_t marks_refused;  /* S, O, recorder: marks without space, and
-                                        marks that were overwritten */
+    _Atomic uint64_t marks_refused;  /* S, O, recorder: lost marks */
     _Atomic uint64_t shares_refused; /* S: cells beyond a process's share */
     uint64_t inode; /* F, or S in a copy of the file: if it is the inode number
                        of this file, everything before LIVE_CELLS is reserved */

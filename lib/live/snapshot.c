@@ -27,6 +27,7 @@
 #define SHORTEST_NS UINT64_C(1000000000)
 
 enum {
+    RING_SIZE = 4096,
     SLOTS = 6,
     GROUPS = 98,
     COUNTS = 14, /* counters, from the first one on */
@@ -44,13 +45,13 @@ struct cell_snapshot {
     uint32_t group[GROUPS];              /* modulo 2^32 */
 };
 _Static_assert(sizeof(struct cell_snapshot) == 672, "six in a page");
-_Static_assert(SLOTS * sizeof(struct cell_snapshot) <= SNAPSHOTS_SIZE, "ring");
+_Static_assert(SLOTS * sizeof(struct cell_snapshot) <= RING_SIZE, "ring");
 _Static_assert(COUNTER_PERMANENT + 1 == COUNTS, "the counters that count now");
 
 static uint64_t
 ring_of(uint32_t index)
 {
-    return LIVE_SNAPSHOTS + (uint64_t)index * SNAPSHOTS_SIZE;
+    return LIVE_SNAPSHOTS + (uint64_t)index * RING_SIZE;
 }
 
 static uint32_t
