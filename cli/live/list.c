@@ -158,6 +158,9 @@ read_options(const struct command_line *line, struct list *list)
     const char *sort = line->option[OPTION_SORT];
 
     list->all = line->option[OPTION_ALL];
+    if (line->option[OPTION_MOST]) { /* only bide serve gives it */
+        list->most = (uint32_t)strtoul(line->option[OPTION_MOST], NULL, 10);
+    }
     list->scopes = line->option[OPTION_SCOPES] ||
                    (list->pattern && !strpbrk(list->pattern, "*?["));
     for (size_t i = 0; sort && i < sizeof(sortings) / sizeof(*sortings); i++) {

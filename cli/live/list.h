@@ -34,6 +34,7 @@ struct list {
     const struct list_sorting *sort; /* NULL: by name */
     bool all;                        /* totals instead of the last minute */
     bool scopes;                     /* a row for each scope */
+    uint32_t most; /* JSON: limit of scopes, only unusual ones; 0: all */
     struct counts counts;
     bool unread;         /* the present policy could not be read */
     struct table *table; /* NULL: print JSON */

@@ -47,15 +47,21 @@ put_counts(struct json *j, const struct count *c)
 
 /* Adds the state and the figures of each scope. */
 static void
-put_scopes(struct json *j, const struct policy *p, const struct count *c)
+put_scopes(struct json *j, const struct policy *p, const struct count *c,
+           uint32_t most)
 {
     struct json *array = json_in_array(j, "scopes");
+    uint32_t left = most;
 
     for (size_t i = 0; i < c->part_count; i++) {
         const struct count *part = &c->parts[i];
+        const struct bide_stats *now = &part->cell.now;
         struct json *one;
 
-        if (!part->cell.only_scopes) {
+        if (!part->cell.only_scopes &&
+            (most == 0 || (left > 0 && (now->exhausted + now->refused > 0 ||
+                                        !guard_is_usual(&part->guard))))) {
+            left -= most > 0;
             one = json_add_object(array);
             json_put_text(one, "scope", part->cell.scope);
             put_counts(one, part);
@@ -144,7 +150,7 @@ list_put_row(struct list *list, const struct list_row *row)
         guard_put(j, p, &row->worst);
     }
     if (c && c->part_count > 1) {
-        put_scopes(j, p, c);
+        put_scopes(j, p, c, list->most);
     }
     if (c && c->cell.scopes_refused > 0) {
         json_put_count(j, "scopes_refused", c->cell.scopes_refused);

@@ -46,7 +46,7 @@ enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
 
 /* The parts of /api/now, with their names. */
 static const struct route parts[] = {
-    {"list", "list", {{0}}},
+    {"list", "list", {{OPTION_MOST, "20"}}},
     {"calls", "calls", {{OPTION_MOST, "100"}}},
     {"check", "check", {{0}}},
     {"log", "log", {{OPTION_MOST, "30"}}},

@@ -80,84 +80,66 @@ serve_read_trend(struct serve_api *api, uint64_t now_ns)
 
 /* ---- as JSON ---- */
 
-/* Rounds to three digits after the point. */
-static double
-round_3(double value)
+/* Writes a number with up to three digits after the point.  An answer has many
+ * thousands, and printf would take most of its time. */
+static void
+put_number(FILE *out, double value)
 {
-    return value < 1e12 ? (double)(int64_t)(value * 1000 + 0.5) / 1000 : value;
+    uint64_t n = (uint64_t)(value < 1e12 ? value * 1000 + 0.5 : 1e15);
+    char text[24], *end = text + sizeof(text), *to = end;
+    int digits = 0;
+
+    for (; digits < 3 && n % 10 == 0; digits++) {
+        n /= 10;
+    }
+    for (; digits < 3; digits++, n /= 10) {
+        *--to = (char)('0' + n % 10);
+    }
+    if (to < end) {
+        *--to = '.';
+    }
+    do {
+        *--to = (char)('0' + n % 10);
+    } while (n /= 10);
+    fwrite(to, 1, (size_t)(end - to), out);
 }
 
-struct rate_row {
-    const char *name;
-    size_t offset; /* in struct trend_rates */
-};
-static const struct rate_row rate_rows[] = {
-    {"calls", offsetof(struct trend_rates, calls)},
-    {"retries", offsetof(struct trend_rates, retries)},
-    {"failed", offsetof(struct trend_rates, failed)},
-    {"refused", offsetof(struct trend_rates, refused)},
-    {"p95_ms", offsetof(struct trend_rates, p95_ms)},
-};
-
 static void
-put_trend_series(struct json *j, const struct trend_view *v, size_t known)
+put_line(FILE *out, const char *name, const float *line, size_t known)
 {
-    for (size_t k = 0; k < sizeof(rate_rows) / sizeof(rate_rows[0]); k++) {
-        struct json *array = json_in_array(j, rate_rows[k].name);
-
-        for (size_t i = TREND_POINTS - known; i < TREND_POINTS; i++) {
-            float value;
-
-            memcpy(&value, (const char *)&v->point[i] + rate_rows[k].offset,
-                   sizeof(value));
-            json_put_number(array, NULL,
-                            value < 0 ? -1 : round_3((double)value));
+    fprintf(out, "%c\"%s\":[", strcmp(name, "calls") ? ',' : '{', name);
+    for (size_t i = TREND_POINTS - known; i < TREND_POINTS; i++) {
+        if (line[i] < 0) {
+            fputs("-1", out);
+        } else {
+            put_number(out, (double)line[i]);
         }
+        putc(i + 1 < TREND_POINTS ? ',' : ' ', out);
     }
+    fputc(']', out);
 }
 
 static void
-put_trend_policy(struct json *policies, const struct trend *t, size_t i)
+put_trend(FILE *out, const struct trend *t, uint64_t now_ns)
 {
-    struct trend_view v;
-    struct json *j, *inside;
+    static const char *const names[TREND_LINES] = {"calls", "retries", "failed",
+                                                   "refused", "p95_ms"};
 
-    trend_get(t, i, &v);
-    j = json_in_object(policies, v.name);
-    inside = json_in_object(j, "now");
-    json_put_ms(inside, "over_ms", v.over_ns / 1000000 * 1000000);
-    json_put_number(inside, "calls_per_s", round_3(v.calls));
-    json_put_number(inside, "retries_per_s", round_3(v.retries));
-    json_put_number(inside, "failed_per_s", round_3(v.failed));
-    json_put_number(inside, "refused_per_s", round_3(v.refused));
-    json_put_number(inside, "rejected_per_s", round_3(v.rejected));
-    inside = json_in_object(j, "latency_ms");
-    json_put_ms(inside, "over_ms", v.window_ns / 1000000 * 1000000);
-    json_put_count(inside, "count", v.window_succeeded);
-    json_put_number(inside, "p50", round_3(v.p50_ms));
-    json_put_number(inside, "p95", round_3(v.p95_ms));
-    json_put_number(inside, "p99", round_3(v.p99_ms));
-    put_trend_series(json_in_object(j, "trend"), &v, t->known);
-}
-
-static void
-put_trend(FILE *out, const struct trend *t)
-{
-    struct json *j = json_object_new();
-    struct json *policies;
-
-    json_put_count(j, "step_s", TREND_STEP_NS / 1000000000);
-    json_put_ms(j, "age_ms", t->now_ns - t->step_ns); /* of the last point */
-    json_put_count(j, "points", TREND_POINTS);
-    json_put_count(j, "known", t->known);
-    json_put_count(j, "left_out", t->left_out);
-    policies = json_in_object(j, "policies");
+    /* age_ms: since the last point. */
+    fprintf(out,
+            "{\"step_s\":%d,\"points\":%d,\"known\":%zu,\"left_out\":%zu,"
+            "\"age_ms\":%llu,\"policies\":{",
+            (int)(TREND_STEP_NS / 1000000000), TREND_POINTS, t->known,
+            t->left_out, (unsigned long long)((now_ns - t->step_ns) / 1000000));
     for (size_t i = 0; i < t->count; i++) {
-        put_trend_policy(policies, t, i);
+        /* No name has a character that JSON would escape. */
+        fprintf(out, "%s\"%s\":", i > 0 ? "," : "", t->list[i]->name);
+        for (size_t k = 0; k < TREND_LINES; k++) {
+            put_line(out, names[k], t->list[i]->line[k], t->known);
+        }
+        fputc('}', out);
     }
-    if (serve_write_json(j, out)) {
-        fputs("null", out);
-    }
+    fputs("}}", out);
 }
 
 static void
@@ -192,10 +174,8 @@ put_host(FILE *out, struct admin *registry, const char *dir)
 void
 serve_put_now(struct serve_api *api, struct admin *registry, FILE *out)
 {
-    api->read_ns = clock_monotonic_ns();
-    read_trend(api, registry, api->read_ns);
     fputs("\"host\":", out);
     put_host(out, registry, api->dir);
     fputs(",\"trend\":", out);
-    put_trend(out, &api->trend);
+    put_trend(out, &api->trend, clock_monotonic_ns());
 }

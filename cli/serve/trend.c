@@ -4,26 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bide.h>
 #include "admin/live.h"
 #include "base/array.h"
 #include "live/counters.h"
-#include "rule/histogram.h"
-
-/* Totals at one time.  The histogram's counts are kept modulo 2^32, because
- * only differences between two readings are used. */
-struct reading {
-    uint64_t calls, retries, failed, refused, rejected, succeeded;
-    uint32_t histogram[HISTOGRAM_BUCKETS];
-};
-
-struct trend_policy {
-    char name[BIDE_NAME_MAX + 1];
-    struct trend_rates point[TREND_POINTS];
-    struct reading now;
-    struct reading step, step_before; /* when the last two steps ended */
-    struct reading window, window_before;
-};
 
 void
 trend_free(struct trend *t)
@@ -76,7 +59,7 @@ insert_policy(struct trend *t, const char *name)
     }
     memcpy(one->name, name, strnlen(name, BIDE_NAME_MAX));
     for (size_t i = 0; i < TREND_POINTS; i++) {
-        one->point[i].p95_ms = -1;
+        one->line[TREND_P95_MS][i] = -1;
     }
     memmove(&t->list[at + 1], &t->list[at],
             (size_t)(added - &t->list[at]) * sizeof(struct trend_policy *));
@@ -93,12 +76,21 @@ trend_begin(struct trend *t)
     }
 }
 
+static void
+add_counts(struct trend_reading *r, const struct bide_stats *s)
+{
+    r->count[TREND_CALLS] += counter_calls(s);
+    r->count[TREND_RETRIES] += s->retries;
+    r->count[TREND_FAILED] += s->exhausted + s->refused;
+    r->count[TREND_REFUSED] += s->refused;
+    r->succeeded += s->succeeded;
+}
+
 int
 trend_add(void *trend, const struct admin_cell *c)
 {
     struct trend *t = trend;
     struct trend_policy *one = find_trend_policy(t, c->name);
-    struct reading *r;
 
     if (!one && t->count >= TREND_MOST) {
         t->left_out++;
@@ -108,15 +100,9 @@ trend_add(void *trend, const struct admin_cell *c)
     if (!one) {
         return BIDE_ENOMEM;
     }
-    r = &one->now;
-    r->calls += counter_calls(&c->stats);
-    r->retries += c->stats.retries;
-    r->failed += c->stats.exhausted + c->stats.refused;
-    r->refused += c->stats.refused;
-    r->rejected += c->stats.rejected;
-    r->succeeded += c->stats.succeeded;
+    add_counts(&one->now, &c->stats);
     for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
-        r->histogram[i] += (uint32_t)c->succeeded[i];
+        one->now.histogram[i] += (uint32_t)c->succeeded[i];
     }
     return 0;
 }
@@ -137,27 +123,22 @@ rate_per_s(uint64_t before, uint64_t now, uint64_t ns)
     return ns > 0 ? (double)counted_between(before, now) * 1e9 / (double)ns : 0;
 }
 
-/* Fills `out` with the latencies of attempts that succeeded between two
- * readings.  Returns how many there are. */
-static uint64_t
-histogram_between(const struct reading *before, const struct reading *now,
-                  uint64_t out[HISTOGRAM_BUCKETS])
+/* Returns the 95th percentile of attempts that succeeded between two readings;
+ * negative: there is none. */
+static float
+p95_between(const struct trend_reading *before, const struct trend_reading *now)
 {
-    bool anew = now->succeeded < before->succeeded;
+    uint64_t counts[HISTOGRAM_BUCKETS];
 
-    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
-        uint32_t n =
-            anew ? now->histogram[i] : now->histogram[i] - before->histogram[i];
-
-        out[i] = n;
+    if (now->succeeded == before->succeeded) {
+        return -1;
     }
-    return histogram_count(out);
-}
-
-static double
-percentile_ms(const uint64_t counts[HISTOGRAM_BUCKETS], double share)
-{
-    return (double)histogram_at_ns(counts, share) / 1e6;
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        counts[i] = now->succeeded < before->succeeded
+                        ? now->histogram[i]
+                        : now->histogram[i] - before->histogram[i];
+    }
+    return (float)((double)histogram_at_ns(counts, 0.95) / 1e6);
 }
 
 /* ---- steps ---- */
@@ -168,96 +149,44 @@ static void
 add_points(struct trend_policy *one, size_t steps, uint64_t ns)
 {
     size_t n = steps < TREND_POINTS ? steps : TREND_POINTS;
-    uint64_t histogram[HISTOGRAM_BUCKETS];
-    struct trend_rates rates = {
-        .calls = (float)rate_per_s(one->step.calls, one->now.calls, ns),
-        .retries = (float)rate_per_s(one->step.retries, one->now.retries, ns),
-        .failed = (float)rate_per_s(one->step.failed, one->now.failed, ns),
-        .refused = (float)rate_per_s(one->step.refused, one->now.refused, ns),
-        .p95_ms = -1,
-    };
 
     assert(steps > 0);
-    if (one->now.succeeded != one->step.succeeded &&
-        histogram_between(&one->step, &one->now, histogram) > 0) {
-        rates.p95_ms = (float)percentile_ms(histogram, 0.95);
-    }
-    memmove(one->point, one->point + n,
-            (TREND_POINTS - n) * sizeof(*one->point));
-    for (size_t i = TREND_POINTS - n; i < TREND_POINTS; i++) {
-        one->point[i] = rates;
-    }
-}
+    for (size_t k = 0; k < TREND_LINES; k++) {
+        float *line = one->line[k];
+        float value = k < TREND_RATES ? (float)rate_per_s(one->step.count[k],
+                                                          one->now.count[k], ns)
+                                      : p95_between(&one->step, &one->now);
 
-static void
-keep_first_reading(struct trend *t, uint64_t now_ns)
-{
-    t->begun = true;
-    t->step_ns = t->step_before_ns = now_ns;
-    t->window_ns = t->window_before_ns = now_ns;
-    for (size_t i = 0; i < t->count; i++) {
-        struct trend_policy *one = t->list[i];
-
-        one->step = one->step_before = one->now;
-        one->window = one->window_before = one->now;
-    }
-}
-
-static void
-end_step(struct trend *t, size_t steps)
-{
-    uint64_t ns = t->now_ns - t->step_ns;
-    bool turn = t->window_steps + steps >= TREND_WINDOW;
-
-    for (size_t i = 0; i < t->count; i++) {
-        struct trend_policy *one = t->list[i];
-
-        add_points(one, steps, ns);
-        one->step_before = one->step;
-        one->step = one->now;
-        if (turn) {
-            one->window_before = one->window;
-            one->window = one->now;
+        memmove(line, line + n, (TREND_POINTS - n) * sizeof(*line));
+        for (size_t i = TREND_POINTS - n; i < TREND_POINTS; i++) {
+            line[i] = value;
         }
     }
-    t->step_before_ns = t->step_ns;
-    t->step_ns = t->now_ns;
-    t->window_steps += steps;
-    if (turn) {
-        t->window_before_ns = t->window_ns;
-        t->window_ns = t->now_ns;
-        t->window_steps = 0;
-    }
-    t->known += steps;
-    t->known = t->known < TREND_POINTS ? t->known : TREND_POINTS;
+    one->step = one->now;
 }
 
 void
 trend_end(struct trend *t, uint64_t now_ns)
 {
     uint64_t passed = now_ns > t->step_ns ? now_ns - t->step_ns : 0;
+    size_t steps = t->begun ? (size_t)(passed / TREND_STEP_NS) : 0;
 
-    t->now_ns = now_ns > t->now_ns ? now_ns : t->now_ns;
-    if (!t->begun) {
-        keep_first_reading(t, now_ns);
-    } else if (passed >= TREND_STEP_NS) {
-        end_step(t, (size_t)(passed / TREND_STEP_NS));
+    for (size_t i = 0; i < t->count; i++) {
+        if (!t->begun) {
+            t->list[i]->step = t->list[i]->now;
+        } else if (steps > 0) {
+            add_points(t->list[i], steps, passed);
+        }
     }
+    if (!t->begun || steps > 0) {
+        t->step_ns = now_ns;
+    }
+    t->begun = true;
+    t->known += steps;
+    t->known = t->known < TREND_POINTS ? t->known : TREND_POINTS;
 }
 
 /* ---- recorded history ---- */
-
-/* Returns the share (0 to 1) of a point that an interval covers. */
-static double
-covered_share(size_t point, uint64_t begin_ago_ns, uint64_t end_ago_ns)
-{
-    uint64_t until = (TREND_POINTS - 1 - point) * TREND_STEP_NS;
-    uint64_t from = until + TREND_STEP_NS; /* times before the first reading */
-
-    from = from < begin_ago_ns ? from : begin_ago_ns;
-    until = until > end_ago_ns ? until : end_ago_ns;
-    return from > until ? (double)(from - until) / (double)TREND_STEP_NS : 0;
-}
 
 void
 trend_past(struct trend *t, const char *name, uint64_t begin_ago_ns,
@@ -265,56 +194,27 @@ trend_past(struct trend *t, const char *name, uint64_t begin_ago_ns,
 {
     struct trend_policy *one = find_trend_policy(t, name);
     uint64_t ns = begin_ago_ns - end_ago_ns;
+    struct trend_reading sum = {.succeeded = 0};
+    float p95 = (float)((double)s->latency_succeeded.p95_ns / 1e6);
 
     if (!one || begin_ago_ns <= end_ago_ns) {
         return;
     }
+    add_counts(&sum, s);
     for (size_t i = 0; i < TREND_POINTS; i++) {
-        float share = (float)covered_share(i, begin_ago_ns, end_ago_ns);
-        struct trend_rates *p = &one->point[i];
-        float p95 = (float)((double)s->latency_succeeded.p95_ns / 1e6);
+        uint64_t middle_ago_ns =
+            (TREND_POINTS - 1 - i) * TREND_STEP_NS + TREND_STEP_NS / 2;
 
-        if (share <= 0) {
+        if (middle_ago_ns < end_ago_ns || middle_ago_ns >= begin_ago_ns) {
             continue;
         }
-        p->calls += share * (float)rate_per_s(0, counter_calls(s), ns);
-        p->retries += share * (float)rate_per_s(0, s->retries, ns);
-        p->failed +=
-            share * (float)rate_per_s(0, s->exhausted + s->refused, ns);
-        p->refused += share * (float)rate_per_s(0, s->refused, ns);
-        if (s->latency_succeeded.count > 0 && p95 > p->p95_ms) {
-            p->p95_ms = p95;
+        for (size_t k = 0; k < TREND_RATES; k++) {
+            one->line[k][i] += (float)rate_per_s(0, sum.count[k], ns);
+        }
+        if (s->latency_succeeded.count > 0 &&
+            p95 > one->line[TREND_P95_MS][i]) {
+            one->line[TREND_P95_MS][i] = p95;
         }
         t->known = TREND_POINTS - i > t->known ? TREND_POINTS - i : t->known;
-    }
-}
-
-/* ---- results ---- */
-
-void
-trend_get(const struct trend *t, size_t i, struct trend_view *out)
-{
-    const struct trend_policy *one = t->list[i];
-    const struct reading *before = &one->step_before;
-    uint64_t over = t->now_ns - t->step_before_ns;
-    uint64_t histogram[HISTOGRAM_BUCKETS];
-
-    *out = (struct trend_view){
-        .name = one->name,
-        .over_ns = over,
-        .calls = rate_per_s(before->calls, one->now.calls, over),
-        .retries = rate_per_s(before->retries, one->now.retries, over),
-        .failed = rate_per_s(before->failed, one->now.failed, over),
-        .refused = rate_per_s(before->refused, one->now.refused, over),
-        .rejected = rate_per_s(before->rejected, one->now.rejected, over),
-        .window_ns = t->now_ns - t->window_before_ns,
-    };
-    memcpy(out->point, one->point, sizeof(out->point));
-    out->window_succeeded =
-        histogram_between(&one->window_before, &one->now, histogram);
-    if (out->window_succeeded > 0) {
-        out->p50_ms = percentile_ms(histogram, 0.50);
-        out->p95_ms = percentile_ms(histogram, 0.95);
-        out->p99_ms = percentile_ms(histogram, 0.99);
     }
 }

@@ -1,6 +1,6 @@
-/* Rates and latencies of each policy over the last ten minutes, all its scopes
- * together.  They are differences between readings of the live counters, so no
- * history has to be recorded.  No clock and no I/O. */
+/* Lines of each policy over the last ten minutes, all its scopes together. They
+ * are differences between readings of the live counters, so no history has to
+ * be recorded.  No clock and no I/O. */
 #ifndef BIDE_CLI_TREND_H
 #define BIDE_CLI_TREND_H
 
@@ -8,17 +8,40 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <bide.h>
+#include "rule/histogram.h"
+
 struct admin_cell;
-struct bide_stats;
 
 #define TREND_STEP_NS UINT64_C(10000000000)
 enum {
     TREND_POINTS = 60, /* ten minutes */
-    TREND_WINDOW = 6,  /* steps; percentiles cover one to two windows */
-    TREND_MOST = 2000, /* policies; each takes 10 KiB */
+    TREND_MOST = 2000, /* policies; each takes 6 KiB */
 };
 
-struct trend_policy;
+/* Rates per second; failed calls include refused ones. */
+enum trend_line {
+    TREND_CALLS,
+    TREND_RETRIES,
+    TREND_FAILED,
+    TREND_REFUSED,
+    TREND_RATES,
+    TREND_P95_MS = TREND_RATES, /* negative: no attempt succeeded */
+    TREND_LINES,
+};
+
+/* Totals at one time.  The histogram's counts are kept modulo 2^32, because
+ * only differences between two readings are used. */
+struct trend_reading {
+    uint64_t count[TREND_RATES], succeeded;
+    uint32_t histogram[HISTOGRAM_BUCKETS];
+};
+
+struct trend_policy {
+    char name[BIDE_NAME_MAX + 1];
+    float line[TREND_LINES][TREND_POINTS]; /* the oldest first */
+    struct trend_reading now, step;        /* step: when the last one ended */
+};
 
 /* All 0: no reading yet. */
 struct trend {
@@ -26,8 +49,7 @@ struct trend {
     struct trend_policy **list; /* by name */
     bool begun;                 /* the first reading is complete */
     size_t known;               /* number of known points, the newest ones */
-    uint64_t now_ns, step_ns, step_before_ns, window_ns, window_before_ns;
-    size_t window_steps; /* steps since window_ns */
+    uint64_t step_ns;           /* when the last step ended */
 };
 
 void trend_free(struct trend *t);
@@ -44,26 +66,5 @@ void trend_end(struct trend *t, uint64_t now_ns);
  * reading. */
 void trend_past(struct trend *t, const char *name, uint64_t begin_ago_ns,
                 uint64_t end_ago_ns, const struct bide_stats *s);
-
-/* One point of a policy's lines.  Rates are per second. */
-struct trend_rates {
-    float calls, retries, failed, refused; /* failed: with refused */
-    float p95_ms;                          /* negative: no attempt succeeded */
-};
-struct trend_view {
-    const char *name;
-    struct trend_rates point[TREND_POINTS]; /* the oldest first */
-    /* Rates over the last over_ns (one or two steps); 0: not known yet. */
-    uint64_t over_ns;
-    double calls, retries, failed, refused, rejected; /* failed: with refused */
-    /* Succeeded attempts and their latency over the last window_ns (a minute
-     * or two). */
-    uint64_t window_ns;
-    uint64_t window_succeeded;
-    double p50_ms, p95_ms, p99_ms;
-};
-/* Fills `out` with policy `i`, in order of names; its name is valid as long as
- * `t`. */
-void trend_get(const struct trend *t, size_t i, struct trend_view *out);
 
 #endif

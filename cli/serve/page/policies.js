@@ -6,10 +6,10 @@ const COLUMNS = [
   {key: "name", title: "Policy", by: (p) => p.name, first: "ascending"},
   {key: "worst", title: "Worst first", by: (p) => p.worst, hidden: true},
   {key: "calls", title: "Calls/s", by: (p) => p.rates ? p.rates.calls_per_s : -1, number: true},
-  {key: "ok", title: "OK", by: (p) => p.ok == null ? 2 : p.ok, first: "ascending", number: true},
+  {key: "ok", title: "OK", by: (p) => p.rates && p.rates.ok != null ? p.rates.ok : 2, first: "ascending", number: true},
   {key: "lost", title: "Failed/s", by: (p) => p.rates ? p.rates.failed_per_s : -1, number: true},
-  {key: "retries", title: "Retries", by: (p) => p.retryShare, number: true},
-  {key: "p95", title: "p95", by: (p) => p.latency ? p.latency.p95 : -1, number: true},
+  {key: "retries", title: "Retries", by: (p) => p.rates && p.rates.retries != null ? p.rates.retries : -1, number: true},
+  {key: "p95", title: "p95", by: (p) => p.rates && p.rates.p95_ms != null ? p.rates.p95_ms : -1, number: true},
   {key: "breaker", title: "Breaker", by: (p) => p.breaker.rank},
   {key: "budget", title: "Budget", by: (p) => p.budgetLevel == null ? 2 : p.budgetLevel, first: "ascending"},
   {key: "sleeping", title: "Waiting", by: (p) => p.sleeping, number: true},
@@ -54,19 +54,18 @@ function makeHeads() {
 function joinParts(now) {
   const levels = new Map(((now.check || {}).policies || []).map((c) => [c.policy, c]));
   return now.list.policies.map((p) => {
-    const t = now.trend.policies[p.policy], alarm = levels.get(p.policy), b = breaker(p.breaker);
-    const rates = t && t.now.over_ms >= 500 ? t.now : null;
+    const b = breaker(p.breaker), n = p.now.over_s > 0 ? p.now : null, told = levels.get(p.policy);
+    const alarm = p.level && p.level !== "ok" && !(told && told.level === "critical") ? {level: p.level, why: p.warnings, since: told && told.since} : told;
     const level = alarm && alarm.level === "critical" || b.level === "crit" ? 2
       : alarm && alarm.level === "warning" || b.level === "warn" || p.paused ? 1 : 0;
+    const failed = n ? n.failed_per_s : 0, worst = (p.scopes || []).slice().sort((x, y) => y.now.failed_per_s - x.now.failed_per_s)[0];
     return {
-      name: p.policy, data: p, alarm, rates, level, breaker: b,
+      name: p.policy, data: p, alarm, rates: n, level, breaker: b,
       defined: p.version != null, sleeping: p.sleeping || 0,
-      trend: t ? t.trend : null,
-      latency: t && t.latency_ms.count > 0 ? t.latency_ms : null,
-      ok: rates && rates.calls_per_s > 0 ? Math.max(0, 1 - (rates.failed_per_s + rates.rejected_per_s) / rates.calls_per_s) : null,
-      worst: (rates ? rates.failed_per_s : 0) + level * 1e9 + (rates && rates.failed_per_s > 0 ? 1e8 : 0),
-      retryShare: rates && rates.calls_per_s > rates.refused_per_s
-        ? rates.retries_per_s / (rates.calls_per_s - rates.refused_per_s) : rates && rates.retries_per_s > 0 ? 1e9 : -1,
+      trend: now.trend.policies[p.policy] || null,
+      worst: failed + level * 1e9 + (failed > 0 ? 1e8 : 0),
+      where: failed > 0 && worst && worst.now.failed_per_s > 0 ? worst : null,
+      why: failed > 0 ? Object.entries(p.now.outcomes).sort((x, y) => y[1] - x[1]).slice(0, 2).map((o) => o[0]).join(", ") : "",
       budgetLevel: p.budget && p.budget.group !== "none" ? p.budget.level : null,
     };
   });
@@ -75,7 +74,7 @@ function joinParts(now) {
 function makeRow(name) {
   const r = {};
   r.link = el("a", {class: "open", href: address(name)}, name);
-  r.about = el("span", {class: "about"});
+  r.about = el("span", {class: "about"}); r.where = el("span", {class: "lost where"});
   r.calls = el("b"); r.spark = picture("spark", 26);
   r.ok = el("span"); r.retries = el("span"); r.lost = el("b"); r.refused = el("small", {class: "muted"});
   r.p95 = el("span");
@@ -84,7 +83,7 @@ function makeRow(name) {
   const cell = (key, cls, ...inside) =>
     el("td", {role: "cell", "data-label": COLUMNS.find((c) => c.key === key).title, class: "c-" + key + " " + cls}, ...inside);
   r.row = el("tr", {class: "row", role: "row"},
-    el("td", {role: "cell", class: "full"}, r.link, r.about),
+    el("td", {role: "cell", class: "full"}, r.link, r.where, r.about),
     cell("calls", "number full", el("span", {class: "pair"}, r.spark, r.calls)),
     cell("ok", "number", r.ok),
     cell("lost", "number", r.lost, r.refused),
@@ -111,8 +110,7 @@ function about(p, now) {
       (d.default ? " · default applies" : "") + (d.rules ? " · " + d.rules : "");
   }
   if (d.rules == null) return "v" + d.version + " · not valid: bide show " + p.name;
-  const rejected = p.rates && p.rates.rejected_per_s > 0 ? rate(p.rates.rejected_per_s) + "/s rejected · " : "";
-  return (d.paused ? "PAUSED · " : "") + rejected + "v" + d.version + " · " + d.importance + " · " + d.rules +
+  return (d.paused ? "PAUSED · " : "") + "v" + d.version + " · " + d.importance + " · " + d.rules +
     (d.layers || []).map((l) => " · " + Object.entries(l.keys).map(([k, v]) => k + " is " + (v ?? "not set")).join(", ") +
       " until " + clock(l.until, now.host.time) + " (version " + l.version + (l.inherited_from ? " of " + l.inherited_from : "") + ", " + author(l) + ")").join("");
 }
@@ -120,23 +118,24 @@ function about(p, now) {
 const LEVELS = ["", "warn", "crit"];
 
 function updateRow(r, p, now) {
-  const points = drawn(now), t = p.trend, known = (x) => p.rates ? x() : "–";
+  const points = drawn(now), t = p.trend, n = p.rates, ok = n ? n.ok : null;
   r.row.className = "row " + LEVELS[p.defined ? p.level : Math.max(1, p.level)];
   text(r.about, about(p, now));
   r.about.title = r.about.textContent;
-  text(r.calls, known(() => rate(p.rates.calls_per_s)));
+  text(r.where, p.rates && p.rates.failed_per_s > 0 ? (p.where ? (p.where.scope || "no scope") + ": " + share(1 - p.where.now.ok, 1) + " not ok" : "") + (p.why ? (p.where ? ", " : "") + p.why : "") : "");
+  text(r.calls, n ? rate(n.calls_per_s) : "–");
   if (t) {
     draw(r.spark, [{values: t.calls, name: "", area: true}, {values: t.failed, name: "lost", area: true}], points, 26,
       "calls and failed calls per second, " + minutes(now) + " minutes");
   }
-  text(r.ok, p.ok == null ? "–" : percentOf(p.ok));
-  r.ok.className = p.ok != null && p.ok < 0.99 ? (p.ok < 0.9 ? "lost" : "hot") : "";
-  text(r.lost, known(() => rate(p.rates.failed_per_s)));
-  r.lost.className = p.rates && p.rates.failed_per_s > 0 ? "lost" : "none";
-  text(r.refused, p.rates && p.rates.refused_per_s > 0 ? rate(p.rates.refused_per_s) + " refused" : "");
-  text(r.retries, known(() => share(p.rates.retries_per_s, p.rates.calls_per_s - p.rates.refused_per_s)));
-  r.retries.className = p.retryShare > 0.2 ? "hot" : "";
-  text(r.p95, p.latency ? time(p.latency.p95) : "–");
+  text(r.ok, ok == null ? "–" : percentOf(ok));
+  r.ok.className = ok != null && ok < 0.99 ? (ok < 0.9 ? "lost" : "hot") : "";
+  text(r.lost, n ? rate(n.failed_per_s) : "–");
+  r.lost.className = n && n.failed_per_s > 0 ? "lost" : "none";
+  text(r.refused, n && n.refused_per_s > 0 ? rate(n.refused_per_s) + " refused" : "");
+  text(r.retries, n && n.retries != null ? share(n.retries, 1) : "–");
+  r.retries.className = n && n.retries > 0.2 ? "hot" : "";
+  text(r.p95, n && n.p95_ms != null ? time(n.p95_ms) : "–");
   for (const [e, nil] of [[r.breaker, !p.breaker.rank], [r.budget, p.budgetLevel == null], [r.sleeping, !p.sleeping]]) e.parentElement.classList.toggle("nil", nil);
   text(r.breaker, p.breaker.word);
   r.breaker.className = "badge " + p.breaker.level;
@@ -240,7 +239,7 @@ function showAlerts(all, now) {
 
 function showSums(all, found, now) {
   const sum = (key) => all.reduce((s, p) => s + (p.rates ? p.rates[key] : 0), 0);
-  const calls = sum("calls_per_s"), retries = sum("retries_per_s"), lost = sum("failed_per_s");
+  const calls = sum("calls_per_s"), retries = all.reduce((s, p) => s + (p.rates && p.rates.retries ? p.rates.retries * (p.rates.calls_per_s - p.rates.refused_per_s) : 0), 0), lost = sum("failed_per_s");
   const known = all.some((p) => p.rates), crit = found.some((f) => f.level === "crit");
   const one = (title, big, cls) => el("div", {}, el("dt", {}, title), el("dd", {class: cls}, big));
   const left = (now.calls || {}).left_out || 0, waiting = ((now.calls || {}).calls || []).length + left;
@@ -307,7 +306,7 @@ function showDeferred(now) {
 function showFoot(now) {
   fill($("foot"), el("span", {}, "bide " + now.host.version), el("span", {}, "registry " + now.host.registry),
     el("span", {}, now.host.recorded ? "recorded " + clock(now.host.recorded, now.host.time) : "no history: start bide record --every 1m"),
-    el("span", {}, "rates cover the last 10 to 20 seconds, percentiles the last one to two minutes"),
+    el("span", {}, "figures are those of the last minute, lines those of the last ten"),
     now.trend.left_out ? el("span", {}, "too many policies: some have no lines") : null);
 }
 

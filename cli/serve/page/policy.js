@@ -67,7 +67,7 @@ function sumOf(c) {
 /* Returns the columns by time.  What the history has only as a part of something long comes from the server's memory of the last minutes. */
 function columns(v, now) {
   const all = v.columns.map(sumOf).reverse(), t = !route.scope && now && now.trend.policies[route.name];
-  const n = t ? t.trend.calls.length : 0, step = now ? now.trend.step_s : 0, wide = v.until - v.since > 1300;
+  const n = t ? t.calls.length : 0, step = now ? now.trend.step_s : 0, wide = v.until - v.since > 1300;
   const end = now ? now.host.time - now.trend.age_ms / 1000 : 0, begin = end - n * step;
   const coarse = (c) => c.end > begin && c.begin < end && (!wide || c.end - c.begin > 2.5 * v.step_s);
   if (!n) return all;
@@ -79,10 +79,10 @@ function columns(v, now) {
   }
   const groups = new Map();
   for (let i = 0; i < n; i++) {
-    const b = begin + i * step, key = Math.floor(b / group), p95 = t.trend.p95_ms[i];
+    const b = begin + i * step, key = Math.floor(b / group), p95 = t.p95_ms[i];
     if (b < v.since || b + step > v.until + 1 || fine.some((c) => c.begin <= b && c.end > b)) continue;
     const g = groups.get(key) || {begin: b, calls: 0, failed: 0, refused: 0, retries: 0, rejected: 0, p50: null, p95: null, outcomes: {}, opened: 0, known: true};
-    for (const k of ["calls", "failed", "refused", "retries"]) g[k] += t.trend[k][i] * step;
+    for (const k of ["calls", "failed", "refused", "retries"]) g[k] += t[k][i] * step;
     g.p95 = p95 >= 0 ? Math.max(g.p95 || 0, p95) : g.p95;
     g.end = b + step;
     groups.set(key, g);
@@ -316,7 +316,7 @@ function showState(p, found, now) {
   if (p) {
     fill($("one-badges"), ...p.alarm && p.alarm.level !== "ok" ? [el("span", {class: "badge " + (p.alarm.level === "critical" ? "crit" : "warn")}, p.alarm.level)] : [],
       p.breaker.rank ? el("span", {class: "badge " + p.breaker.level}, "breaker " + p.breaker.word) : null, p.data.paused ? el("span", {class: "badge warn"}, "paused") : null,
-      el("span", {class: "muted"}, p.rates ? `now ${rate(p.rates.calls_per_s)} calls/s, ${rate(p.rates.failed_per_s)} failed/s` + (p.sleeping ? `, ${p.sleeping} waiting` : "") : ""));
+      el("span", {class: "muted"}, p.rates ? `now ${rate(p.rates.calls_per_s)} calls/s, ${rate(p.rates.failed_per_s)} failed/s` + (p.where ? ` in ${p.where.scope || "no scope"}` : "") + (p.why ? `, ${p.why}` : "") + (p.sleeping ? `, ${p.sleeping} waiting` : "") : ""));
     text($("one-about"), about(p, now));
   } else {
     fill($("one-badges"));
