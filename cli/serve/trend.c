@@ -188,6 +188,18 @@ trend_end(struct trend *t, uint64_t now_ns)
 
 /* ---- recorded history ---- */
 
+/* Returns the share (0 to 1) of a point that an interval covers. */
+static double
+covered_share(size_t point, uint64_t begin_ago_ns, uint64_t end_ago_ns)
+{
+    uint64_t until = (TREND_POINTS - 1 - point) * TREND_STEP_NS;
+    uint64_t from = until + TREND_STEP_NS; /* times before the first reading */
+
+    from = from < begin_ago_ns ? from : begin_ago_ns;
+    until = until > end_ago_ns ? until : end_ago_ns;
+    return from > until ? (double)(from - until) / (double)TREND_STEP_NS : 0;
+}
+
 void
 trend_past(struct trend *t, const char *name, uint64_t begin_ago_ns,
            uint64_t end_ago_ns, const struct bide_stats *s)
@@ -202,14 +214,13 @@ trend_past(struct trend *t, const char *name, uint64_t begin_ago_ns,
     }
     add_counts(&sum, s);
     for (size_t i = 0; i < TREND_POINTS; i++) {
-        uint64_t middle_ago_ns =
-            (TREND_POINTS - 1 - i) * TREND_STEP_NS + TREND_STEP_NS / 2;
+        float share = (float)covered_share(i, begin_ago_ns, end_ago_ns);
 
-        if (middle_ago_ns < end_ago_ns || middle_ago_ns >= begin_ago_ns) {
+        if (share <= 0) {
             continue;
         }
         for (size_t k = 0; k < TREND_RATES; k++) {
-            one->line[k][i] += (float)rate_per_s(0, sum.count[k], ns);
+            one->line[k][i] += share * (float)rate_per_s(0, sum.count[k], ns);
         }
         if (s->latency_succeeded.count > 0 &&
             p95 > one->line[TREND_P95_MS][i]) {
