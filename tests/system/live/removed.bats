@@ -10,12 +10,12 @@ setup_file() {
 teardown() {
     exec 9>&-
     # shellcheck disable=SC2046 # words
-    kill $(jobs -p) 2>/dev/null || true
-    wait
+    kill -TERM $(cat "$T/pids") 2>/dev/null || true
 }
 
 # as USER COMMAND...: in the group of services, in the place of this shell.
 as() {
+    echo "$BASHPID" >>"$T/pids"
     exec setpriv --reuid="$1" --regid=4242 --clear-groups env BIDE_DIR="$DIR" "${@:2}" 3>&- 9>&-
 }
 
