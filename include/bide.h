@@ -68,11 +68,12 @@ struct bide_clock;
  * while it waits.  Work is deferred to the registry as usual. */
 enum { BIDE_PRIVATE = 1 };
 
-/* Opens the registry in `dir`; NULL: $BIDE_DIR, else /var/lib/bide for root,
- * $XDG_STATE_HOME/bide (~/.local/state/bide) for others.  Succeeds also if no
- * registry exists: calls then run under declared rules, and follow the registry
- * as soon as it appears.  `flags` is 0 or BIDE_PRIVATE.  The caller frees *out
- * with bide_close.  Fails with BIDE_EINVAL, BIDE_ENOMEM. */
+/* Opens the registry in `dir`; NULL: $BIDE_DIR, else the user's own, which is
+ * $XDG_STATE_HOME/bide (~/.local/state/bide), else that of the host and of
+ * root, /var/lib/bide.  Succeeds also if no registry exists: calls then run
+ * under declared rules, and follow the registry as soon as it appears.  `flags`
+ * is 0 or BIDE_PRIVATE.  The caller frees *out with bide_close.  Fails with
+ * BIDE_EINVAL, BIDE_ENOMEM. */
 BIDE_API int bide_open(const char *dir, unsigned flags,
                        struct bide **out) BIDE_CHECKED;
 

@@ -179,7 +179,7 @@ init_command(struct command_line *line)
         live = live_buffer;
     }
     if (!dir) {
-        rc = paths_registry(dir_buffer, sizeof(dir_buffer));
+        rc = paths_own_registry(dir_buffer, sizeof(dir_buffer));
         dir = dir_buffer;
     }
     if (rc == 0 && !live) {

@@ -49,19 +49,44 @@ write_home_path(char *buffer, size_t size)
 }
 
 int
-paths_registry(char *buffer, size_t size)
+paths_own_registry(char *buffer, size_t size)
 {
     const char *dir = read_variable("BIDE_DIR"),
-               *state = geteuid() == 0 ? "/var/lib"
-                                       : read_variable("XDG_STATE_HOME");
+               *state = read_variable("XDG_STATE_HOME");
 
-    if (dir) {
-        return check_length(snprintf(buffer, size, "%s", dir), size);
+    if (dir || geteuid() == 0) {
+        return check_length(snprintf(buffer, size, "%s", dir ? dir : PATH_HOST),
+                            size);
     }
     if (state) {
         return check_length(snprintf(buffer, size, "%s/bide", state), size);
     }
     return write_home_path(buffer, size);
+}
+
+/* Returns 0 if there is a registry in `dir`, else the errno. */
+static int
+look_for_registry(const char *dir)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s/" PATH_REGISTRY, dir);
+    return access(path, F_OK) ? errno : 0;
+}
+
+int
+paths_registry(char *buffer, size_t size)
+{
+    int rc = paths_own_registry(buffer, size), host;
+
+    if (read_variable("BIDE_DIR") || (!rc && !look_for_registry(buffer))) {
+        return rc;
+    }
+    host = look_for_registry(PATH_HOST);
+    if (host != 0 && host != EACCES) { /* it may be closed to this user */
+        return rc;
+    }
+    return check_length(snprintf(buffer, size, PATH_HOST), size);
 }
 
 int

@@ -20,9 +20,14 @@
 #define PATH_DEFERRED_JOURNAL PATH_QUEUE "/deferred.journal"
 #define PATH_DEFERRED_CHECKED PATH_QUEUE "/deferred.checked"
 
-/* Writes the registry's directory: $BIDE_DIR, else /var/lib/bide for root, else
- * $XDG_STATE_HOME/bide or ~/.local/state/bide.  Returns BIDE_EINVAL if it is
- * too long or there is no home. */
+#define PATH_HOST "/var/lib/bide"
+
+/* Writes the directory of the caller's own registry: $BIDE_DIR, else PATH_HOST
+ * for root, else $XDG_STATE_HOME/bide or ~/.local/state/bide.  Returns
+ * BIDE_EINVAL if it is too long or there is no home. */
+int paths_own_registry(char *buffer, size_t size);
+/* Writes the directory of the registry to use: the caller's own; without a
+ * registry there PATH_HOST, if that has one. */
 int paths_registry(char *buffer, size_t size);
 
 /* Writes the directory of live files: /run/bide for root, else

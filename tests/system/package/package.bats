@@ -114,6 +114,11 @@ store_payments() {
         [ "$status" = 6 ]
         says "bide-ops"
     done
+    # A registry of one's own comes first.
+    gives 0 as shop env HOME=/tmp/own sh -c 'bide init && bide list'
+    says "~/.local/state/bide" "no policies"
+    gives 0 as shop bide list
+    says "payments"
 }
 
 @test "a program is compiled with pkg-config, and links the library statically" {
@@ -137,7 +142,7 @@ store_payments() {
     sed -n '/^## A first program/,/^## /{/^```c$/,/^```$/{/^```/!p}}' "$TOP/README.md" >"$ROOT/srv/first.c"
     grep -q "^cmake -S . -B build && cmake --build build --target package$" "$T/walk"
     sed '/^cmake /d' "$T/walk" >"$ROOT/srv/walk"
-    gives 0 inside timeout 240 bash -exc 'cd /srv; unset BIDE_DIR; . ./walk'
+    gives 0 inside timeout 240 bash -exc 'cd /srv; . ./walk'
     says "succeeded after 3 attempts" "payments v1 -> v2" "wait_initial  1h  ->  100ms" alice
 }
 

@@ -48,7 +48,7 @@ end_tree() {
 inside() {
     nsenter --target "$INIT" --mount --pid -- chroot "$PLACE" env -i \
         PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin HOME=/root \
-        LC_ALL=C.UTF-8 COLUMNS=100 DEBIAN_FRONTEND=noninteractive BIDE_DIR=/var/lib/bide "$@"
+        LC_ALL=C.UTF-8 COLUMNS=100 DEBIAN_FRONTEND=noninteractive "$@"
 }
 
 # as USER COMMAND...: runs a command in the tree as a user, in /.

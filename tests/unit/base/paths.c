@@ -31,7 +31,7 @@ path_starts_with(const char *home, const char *start)
         if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) {
             _exit(1);
         }
-        _exit(paths_registry(path, sizeof(path)) == 0 &&
+        _exit(paths_own_registry(path, sizeof(path)) == 0 &&
                       strncmp(path, start, strlen(start)) == 0 &&
                       !strstr(path, "//")
                   ? 0
