@@ -127,6 +127,7 @@ a_name_that_is_defined_after_its_cell_was_freed_is_followed(void **state)
 
 struct ledger {
     _Atomic uint64_t begun[SCOPES], ended[SCOPES];
+    _Atomic uint64_t turn_ns; /* of a scope */
     _Atomic bool stop;
 };
 
@@ -144,7 +145,7 @@ be_caller(struct scene *s, struct ledger *l)
         MUST(bide_lookup(b, "pay", scope, &p[i]) == 0);
     }
     while (!atomic_load(&l->stop)) { /* one scope at a time, then it rests */
-        unsigned i = (unsigned)(scene_monotonic() / (40 * MS) % SCOPES);
+        unsigned i = (unsigned)(scene_monotonic() / l->turn_ns % SCOPES);
 
         atomic_fetch_add(&l->begun[i], 1);
         bide_run(p[i], scene_succeed, NULL);
@@ -204,16 +205,21 @@ history_equals_a_ledger_whoever_is_killed(void **state)
     struct sums sums;
 
     assert_true(l != MAP_FAILED);
+    l->turn_ns = 40 * MS;
     scene_init(s);
     scene_apply(s, "[pay]\nattempts = 3\n");
     for (int i = 0; i < CHILDREN; i++) {
         pid[i] = start(s, l, i);
     }
-    /* On a slow machine a recorder needs longer between two kills. */
+    /* On a slow machine a recorder needs longer between two kills, and several
+     * recordings while a scope rests. */
     for (int n = 0; n < 300 || (n % 50 == 0 && !reused_cells(s)); n++) {
         int i = n % 8 == 0 ? n / 8 % CALLERS : CALLERS + n % 2;
 
-        moment.tv_nsec += n < 300 ? 0 : 1000000;
+        if (n >= 300) {
+            moment.tv_nsec += 1000000;
+            l->turn_ns += 6 * MS;
+        }
         nanosleep(&moment, NULL);
         kill(pid[i], SIGKILL);
         scene_reap(pid[i]);
