@@ -80,43 +80,53 @@ serve_read_trend(struct serve_api *api, uint64_t now_ns)
 
 /* ---- as JSON ---- */
 
-/* Writes a number with up to three digits after the point.  An answer has many
- * thousands, and printf would take most of its time. */
-static void
-put_number(FILE *out, double value)
+enum { NUMBER_MOST = 24 };
+
+/* Writes a number with up to three digits after the point, and a comma.  An
+ * answer has many thousands, and printf would take most of its time. */
+static char *
+write_number(double value, char *to)
 {
     uint64_t n = (uint64_t)(value < 1e12 ? value * 1000 + 0.5 : 1e15);
-    char text[24], *end = text + sizeof(text), *to = end;
+    char text[NUMBER_MOST], *end = text + sizeof(text), *at = end;
     int digits = 0;
 
+    *--at = ',';
     for (; digits < 3 && n % 10 == 0; digits++) {
         n /= 10;
     }
     for (; digits < 3; digits++, n /= 10) {
-        *--to = (char)('0' + n % 10);
+        *--at = (char)('0' + n % 10);
     }
-    if (to < end) {
-        *--to = '.';
+    if (at + 1 < end) {
+        *--at = '.';
     }
     do {
-        *--to = (char)('0' + n % 10);
+        *--at = (char)('0' + n % 10);
     } while (n /= 10);
-    fwrite(to, 1, (size_t)(end - to), out);
+    memcpy(to, at, (size_t)(end - at));
+    return to + (end - at);
 }
 
+/* Adds a line, unless all of it is 0; a value below 0 is -1. */
 static void
 put_line(FILE *out, const char *name, const float *line, size_t known)
 {
-    fprintf(out, "%c\"%s\":[", strcmp(name, "calls") ? ',' : '{', name);
+    char text[TREND_POINTS * NUMBER_MOST], *to = text;
+    bool any = false;
+
     for (size_t i = TREND_POINTS - known; i < TREND_POINTS; i++) {
         if (line[i] < 0) {
-            fputs("-1", out);
-        } else {
-            put_number(out, (double)line[i]);
+            *to++ = '-';
         }
-        putc(i + 1 < TREND_POINTS ? ',' : ' ', out);
+        to = write_number(line[i] < 0 ? 1 : (double)line[i], to);
+        any |= line[i] > 0 || line[i] < 0;
     }
-    fputc(']', out);
+    if (any) {
+        fprintf(out, ",\"%s\":[", name);
+        fwrite(text, 1, (size_t)(to - text) - 1, out);
+        putc(']', out);
+    }
 }
 
 static void
@@ -133,7 +143,8 @@ put_trend(FILE *out, const struct trend *t, uint64_t now_ns)
             t->left_out, (unsigned long long)((now_ns - t->step_ns) / 1000000));
     for (size_t i = 0; i < t->count; i++) {
         /* No name has a character that JSON would escape. */
-        fprintf(out, "%s\"%s\":", i > 0 ? "," : "", t->list[i]->name);
+        fprintf(out, "%s\"%s\":{\"name\":\"%s\"", i > 0 ? "," : "",
+                t->list[i]->name, t->list[i]->name);
         for (size_t k = 0; k < TREND_LINES; k++) {
             put_line(out, names[k], t->list[i]->line[k], t->known);
         }

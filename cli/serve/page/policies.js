@@ -50,6 +50,12 @@ function makeHeads() {
   sortBy("worst", "descending");
 }
 
+/* A line of zeros is left out of the answer. */
+function lines(t, now) {
+  const zeros = new Array(now.trend.known).fill(0);
+  return {calls: zeros, retries: zeros, failed: zeros, refused: zeros, p95_ms: zeros, ...t};
+}
+
 /* Returns the policies, each with its figures from all parts of the answer. */
 function joinParts(now) {
   const levels = new Map(((now.check || {}).policies || []).map((c) => [c.policy, c]));
@@ -118,7 +124,7 @@ function about(p, now) {
 const LEVELS = ["", "warn", "crit"];
 
 function updateRow(r, p, now) {
-  const points = drawn(now), t = p.trend, n = p.rates, ok = n ? n.ok : null;
+  const points = drawn(now), t = p.trend && lines(p.trend, now), n = p.rates, ok = n ? n.ok : null;
   r.row.className = "row " + LEVELS[p.defined ? p.level : Math.max(1, p.level)];
   text(r.about, about(p, now));
   r.about.title = r.about.textContent;

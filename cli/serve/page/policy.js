@@ -66,7 +66,7 @@ function sumOf(c) {
 
 /* Returns the columns by time.  What the history has only as a part of something long comes from the server's memory of the last minutes. */
 function columns(v, now) {
-  const all = v.columns.map(sumOf).reverse(), t = !route.scope && now && now.trend.policies[route.name];
+  const all = v.columns.map(sumOf).reverse(), from = !route.scope && now && now.trend.policies[route.name], t = from && lines(from, now);
   const n = t ? t.calls.length : 0, step = now ? now.trend.step_s : 0, wide = v.until - v.since > 1300;
   const end = now ? now.host.time - now.trend.age_ms / 1000 : 0, begin = end - n * step;
   const coarse = (c) => c.end > begin && c.begin < end && (!wide || c.end - c.begin > 2.5 * v.step_s);

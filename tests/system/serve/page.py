@@ -238,7 +238,7 @@ def check_outage(b, url):
     """All calls are refused: the row and the chart show as many failed calls as calls."""
     b.go(url)
     b.until(ROWS)
-    trend = "seen.trend.policies.pay"
+    trend = "lines(seen.trend.policies.pay, seen)"
     before = b.js(f"{trend}.failed.length")
     for _ in range(30):
         bide("exec", "pay", "--scope", "two.example.com", "--", "true")
