@@ -34,6 +34,12 @@ static const struct option_note simulate_notes[] = {
     {OPTION_UNTIL, "with --replay: until TIME"},
     {OPTION_SEED, "use other random numbers; default 1"}, {0}};
 
+static const struct option_note log_notes[] = {
+    {OPTION_BY, "only changes of this author"}, {0}};
+static const struct option_note audit_notes[] = {
+    {OPTION_VERBOSE, "fold long texts on a terminal instead of cutting them"},
+    {0}};
+
 const struct command commands[] = {
     /* ---- policies ---- */
     {.name = "init", .usage = "", .section = SECTION_POLICIES,
@@ -108,8 +114,11 @@ const struct command commands[] = {
     {.name = "log", .usage = "[NAME]", .section = SECTION_POLICIES,
      .help = "list changes: what, when, by whom, why",
      .run = log_command, .registry = REGISTRY_NEEDED, .most = 1,
-     .options = TAKES(SINCE) | TAKES(MOST) | TAKES(JSON),
+     .options = TAKES(SINCE) | TAKES(MOST) | TAKES(BY) | TAKES(PATCH) |
+         TAKES(JSON),
+     .notes = log_notes,
      .examples = "bide log payments\n"
+                 "bide log payments --patch\n"
                  "bide log --since today --most 20\n"},
     {.name = "rollback", .usage = "NAME [VERSION]",
      .section = SECTION_POLICIES,
@@ -221,8 +230,11 @@ const struct command commands[] = {
     {.name = "audit", .usage = "[NAME]", .section = SECTION_STATISTICS,
      .help = "list changes, breakers, warnings and failed calls by time",
      .run = audit_command, .registry = REGISTRY_NEEDED, .most = 1,
-     .options = TAKES(SINCE) | TAKES(UNTIL) | TAKES(CSV) | TAKES(JSON),
+     .options = TAKES(SINCE) | TAKES(UNTIL) | TAKES(KIND) | TAKES(VERBOSE) |
+         TAKES(CSV) | TAKES(JSON),
+     .notes = audit_notes,
      .examples = "bide audit --since today\n"
+                 "bide audit --kind change,forced\n"
                  "bide audit payments --since -2h --json\n"},
     /* ---- monitoring ---- */
     {.name = "check", .usage = "[NAME...]", .section = SECTION_MONITORING,

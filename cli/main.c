@@ -126,6 +126,10 @@ read_option(struct command_line *line, char ***at)
         line->option[OPTION_HELP] = "";
         return GO_ON;
     }
+    if (strcmp(arg, "-p") == 0 && takes_option(line->command, OPTION_PATCH)) {
+        line->option[OPTION_PATCH] = "";
+        return GO_ON;
+    }
     return say_usage(line, "%s: no such option", arg);
 }
 

@@ -26,6 +26,9 @@
       "only after TIME: 2h (ago), today 14:00, 2026-01-31")                    \
     X(UNTIL, "until", "TIME", "only before TIME")                              \
     X(BY, "by", "WHAT", "one row per minute, hour, version, scope or policy")  \
+    X(PATCH, "patch", NULL, "show the keys that each change changed; also -p") \
+    X(KIND, "kind", "KINDS",                                                   \
+      "only change, forced, breaker, warning, host, work or calls")            \
     X(CSV, "csv", NULL, "print comma-separated values")                        \
     X(EVERY, "every", "DURATION", "repeat at each full interval, such as 1m")  \
     X(ON_CHANGE, "on-change", "CMD", "run CMD when a warning level changes")   \

@@ -130,7 +130,7 @@ _bide() {
         operands=_bide_names
         ;;
     log)
-        options='--since --json --most --dir --help'
+        options='--since --by --patch --json --most --dir --help'
         operands=_bide_names
         ;;
     rollback)
@@ -186,7 +186,7 @@ _bide() {
         operands=:
         ;;
     audit)
-        options='--since --until --csv --json --dir --help'
+        options='--verbose --since --until --kind --csv --json --dir --help'
         operands=_bide_names
         ;;
     check)

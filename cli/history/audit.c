@@ -64,6 +64,12 @@ audit_kind_word(enum audit_kind kind)
     return words[kind];
 }
 
+bool
+audit_hides(const struct audit *a, const struct audit_entry *e)
+{
+    return !(a->kinds & 1U << e->kind);
+}
+
 char *
 audit_words(const struct audit_entry *e)
 {
@@ -323,6 +329,34 @@ compare_entries(const void *x, const void *y)
     return strcmp(a->name, b->name);
 }
 
+/* Reads --kind, such as "change,breaker".  Returns 0 or the exit status. */
+static int
+read_kinds(struct audit *a)
+{
+    const char *text = a->line->option[OPTION_KIND];
+    size_t length;
+    int kind;
+
+    a->kinds = text ? 0 : AUDIT_ALL_KINDS;
+    for (; text; text = text[length] ? text + length + 1 : NULL) {
+        length = strcspn(text, ",");
+        for (kind = 0; kind <= AUDIT_CALLS; kind++) {
+            if (strlen(audit_kind_word(kind)) == length &&
+                strncmp(audit_kind_word(kind), text, length) == 0) {
+                break;
+            }
+        }
+        if (kind > AUDIT_CALLS) {
+            return say_usage(a->line, "--kind %.*s: takes %s",
+                             (int)(length < 60 ? length : 60), text,
+                             "change, forced, breaker, warning, host, work or "
+                             "calls, separated by commas");
+        }
+        a->kinds |= 1U << kind;
+    }
+    return 0;
+}
+
 static int
 print_audit(struct audit *a)
 {
@@ -347,6 +381,10 @@ audit_command(struct command_line *line)
     }
     if (line->option[OPTION_CSV] && line->option[OPTION_JSON]) {
         return say_usage(line, "--csv and --json exclude each other");
+    }
+    status = read_kinds(&a);
+    if (status) {
+        return status;
     }
     status = history_times(line, a.now_ns, &a.since_ns, &a.until_ns);
     if (status) {

@@ -2,6 +2,7 @@
 #ifndef BIDE_CLI_AUDIT_H
 #define BIDE_CLI_AUDIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ enum audit_kind {
     AUDIT_WORK,
     AUDIT_CALLS
 };
+#define AUDIT_ALL_KINDS ((1U << (AUDIT_CALLS + 1)) - 1)
 
 struct audit_entry {
     enum audit_kind kind;
@@ -36,6 +38,7 @@ struct audit {
     struct command_line *line;
     const char *name; /* NULL: all policies */
     uint64_t since_ns, until_ns, now_ns;
+    unsigned kinds; /* that are shown: 1 << AUDIT_... each */
     size_t count;
     struct audit_entry *list; /* by time */
     struct history_known past;
@@ -45,6 +48,8 @@ struct audit {
     struct audit_entry interval; /* the one that is visited */
 };
 
+/* Reports whether --kind leaves the entry out. */
+bool audit_hides(const struct audit *a, const struct audit_entry *e);
 const char *audit_kind_word(enum audit_kind kind);
 /* Returns the text of the entry, such as "12 aborted, 3 dropped of 40 calls",
  * malloc'ed; NULL without memory. */

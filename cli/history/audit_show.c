@@ -123,7 +123,7 @@ add_entry_rows(struct table *t, const struct audit *a, size_t *folded)
         const struct audit_entry *e = &a->list[i];
         struct flapping f = {0};
 
-        if (shown[i]) {
+        if (shown[i] || audit_hides(a, e)) {
             continue;
         }
         if (e->kind == AUDIT_BREAKER) {
@@ -171,6 +171,9 @@ print_sums(const struct audit *a)
             sum.count[k] += e->count[k];
         }
     }
+    if (a->kinds != AUDIT_ALL_KINDS) {
+        return; /* the sums are of all kinds */
+    }
     printf("\n%s %s, %llu of them forced; breakers opened %s %s",
            text_count(kinds[AUDIT_CHANGE] + kinds[AUDIT_FORCED]).text,
            text_plural(kinds[AUDIT_CHANGE] + kinds[AUDIT_FORCED], "change",
@@ -184,20 +187,18 @@ print_sums(const struct audit *a)
     words = kinds[AUDIT_CALLS] > 0 ? audit_words(&sum) : NULL;
     printf("%s%s.\n", words ? "; in total " : "", words ? words : "");
     free(words);
-    if (a->damaged > 0) {
-        printf("%llu damaged %s skipped.\n", (unsigned long long)a->damaged,
-               text_plural(a->damaged, "record or page was",
-                           "records or pages were"));
-    }
 }
 
 int
 audit_table(const struct audit *a)
 {
-    static const struct table_column columns[] = {
-        {"WHEN", 0},          {"POLICY", TABLE_NAME}, {"KIND", 0},
-        {"WHAT", TABLE_WRAP}, {"WHO", TABLE_WRAP},    {"NOTE", TABLE_WRAP}};
-    size_t folded = 0;
+    unsigned text =
+        TABLE_WRAP | (a->line->option[OPTION_VERBOSE] ? 0 : TABLE_CUT);
+    const struct table_column columns[] = {
+        {"WHEN", 0},   {"POLICY", TABLE_NAME | (text & TABLE_CUT)},
+        {"KIND", 0},   {"WHAT", text},
+        {"WHO", text}, {"NOTE", text}};
+    size_t folded = 0, shown = 0;
     struct table *t;
     int rc;
 
@@ -206,8 +207,12 @@ audit_table(const struct audit *a)
         a->since_ns > 0 ? "" : "from the beginning",
         a->since_ns > 0 ? when_write_iso(a->since_ns).text : "",
         when_write_iso(a->until_ns < a->now_ns ? a->until_ns : a->now_ns).text);
-    if (a->count == 0) {
-        puts("No changes and no failed calls.");
+    for (size_t i = 0; i < a->count; i++) {
+        shown += !audit_hides(a, &a->list[i]);
+    }
+    if (shown == 0) {
+        puts(a->kinds == AUDIT_ALL_KINDS ? "No changes and no failed calls."
+                                         : "Nothing of these kinds.");
         return 0;
     }
     t = table_new(columns, sizeof(columns) / sizeof(columns[0]));
@@ -226,6 +231,11 @@ audit_table(const struct audit *a)
     if (!rc) {
         print_sums(a);
     }
+    if (!rc && a->damaged > 0) {
+        printf("%llu damaged %s skipped.\n", (unsigned long long)a->damaged,
+               text_plural(a->damaged, "record or page was",
+                           "records or pages were"));
+    }
     return rc;
 }
 
@@ -240,8 +250,12 @@ audit_json(const struct audit *a)
     array = json_in_array(object, "entries");
     for (size_t i = 0; i < a->count; i++) {
         const struct audit_entry *e = &a->list[i];
-        struct json *j = json_add_object(array);
+        struct json *j;
 
+        if (audit_hides(a, e)) {
+            continue;
+        }
+        j = json_add_object(array);
         json_put_s(j, "when", e->when_ns);
         json_put_s(j, "end", e->end_ns);
         json_put_text(j, "policy", e->name);
@@ -277,8 +291,12 @@ audit_csv(const struct audit *a)
     puts("when,end,policy,scope,kind,what,who,uid,note");
     for (size_t i = 0; i < a->count; i++) {
         const struct audit_entry *e = &a->list[i];
-        char *words = audit_words(e);
+        char *words;
 
+        if (audit_hides(a, e)) {
+            continue;
+        }
+        words = audit_words(e);
         if (!words) {
             return BIDE_ENOMEM;
         }

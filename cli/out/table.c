@@ -43,6 +43,7 @@ struct table {
     struct cell *cells; /* row by row */
     double rank;        /* of the last row */
     bool ranked;        /* some rank is not 0 */
+    bool cut;           /* a text is not printed completely */
     bool failed;        /* out of memory */
 };
 
@@ -311,6 +312,22 @@ fold_text(const char *text, size_t width)
     return lines;
 }
 
+/* Returns the text, cut to `width` columns, malloc'ed. */
+static char *
+cut_text(struct table *t, const char *text, size_t width)
+{
+    char *cut = NULL;
+
+    if (text_columns(text) <= width) {
+        return strdup(text);
+    }
+    t->cut = true;
+    return asprintf(&cut, "%.*s...",
+                    (int)text_line_length(text, width - 3, width - 3), text) < 0
+               ? NULL
+               : cut;
+}
+
 /* ---- printing ---- */
 
 static int
@@ -331,13 +348,14 @@ add_column(const struct table *t, struct libscols_table *scols, size_t column)
 }
 
 static int
-add_cell(const struct table *t, struct libscols_line *line, size_t at,
-         size_t column, const struct cell *cell, bool colour)
+add_cell(struct table *t, struct libscols_line *line, size_t at, size_t column,
+         const struct cell *cell, bool colour)
 {
     const char *text = cell->text ? cell->text : "-";
-    char *own = narrowest(t, column) > 0
-                    ? fold_text(text, t->column[column].width)
-                    : strdup(text);
+    char *own = narrowest(t, column) == 0 ? strdup(text)
+                : t->column[column].flags & TABLE_CUT
+                    ? cut_text(t, text, t->column[column].width)
+                    : fold_text(text, t->column[column].width);
 
     if (!own || scols_line_refer_data(line, at, own) != 0) {
         free(own);
@@ -350,8 +368,7 @@ add_cell(const struct table *t, struct libscols_line *line, size_t at,
 }
 
 static int
-add_row(const struct table *t, struct libscols_table *scols, size_t row,
-        bool colour)
+add_row(struct table *t, struct libscols_table *scols, size_t row, bool colour)
 {
     struct libscols_line *line = scols_table_new_line(scols, NULL);
     size_t at = 0;
@@ -373,7 +390,7 @@ add_row(const struct table *t, struct libscols_table *scols, size_t row,
 }
 
 static int
-fill_scols(const struct table *t, struct libscols_table *scols)
+fill_scols(struct table *t, struct libscols_table *scols)
 {
     bool colour = text_in_colour();
 
@@ -418,7 +435,7 @@ print_trimmed(const char *text)
 
 /* Prints the columns that are not hidden. */
 static int
-print_columns(const struct table *t, bool titles)
+print_columns(struct table *t, bool titles)
 {
     struct libscols_table *scols = scols_new_table();
     char *text = NULL;
@@ -545,6 +562,9 @@ print_table(struct table *t, bool titles)
     } else if (fit_to_terminal(t)) {
         rc = print_columns(t, titles);
         print_hidden(t, "");
+        if (t->cut) {
+            puts("Long texts are cut. To see all: --verbose.");
+        }
     } else {
         if (titles && (labels = count_labels(t)) > 0) {
             rc = print_parts(t, labels);

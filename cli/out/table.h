@@ -12,9 +12,10 @@
 
 enum table_flags {
     TABLE_RIGHT = 1,
-    TABLE_WRAP = 2,  /* folded if the terminal is too narrow */
-    TABLE_NAME = 4,  /* as TABLE_WRAP, but only if it is very long */
-    TABLE_SPARE = 8, /* left out if folding is not enough; of several columns
+    TABLE_WRAP = 2,   /* folded if the terminal is too narrow */
+    TABLE_NAME = 4,   /* as TABLE_WRAP, but only if it is very long */
+    TABLE_CUT = 8,    /* with TABLE_WRAP: cut instead of folded, and said */
+    TABLE_SPARE = 16, /* left out if folding is not enough; of several columns
                         the first one with the highest multiple of this */
 };
 

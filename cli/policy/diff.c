@@ -56,19 +56,14 @@ print_differences(const char *title, const struct policy_text *old,
 
 /* ---- versions ---- */
 
-/* Reads a version, and the text of its base; NULL if it is a deletion.  Returns
- * 0 or the exit status. */
+/* Reads a version.  Returns 0 or the exit status. */
 static int
-read_version(struct command_line *line, uint32_t version, struct record *out,
-             struct policy_text **out_base)
+read_version(struct command_line *line, uint32_t version, struct record *out)
 {
     const char *name = line->operands[0];
-    int rc = admin_version(line->registry, name, version, out);
 
-    if (rc == 0 && !out->deleted) {
-        rc = admin_base(out, out_base);
-    }
-    return say_no_version(line->registry, name, version, rc);
+    return say_no_version(line->registry, name, version,
+                          admin_version(line->registry, name, version, out));
 }
 
 /* Prints the layers that `r` has and `other` has not.  Returns their number. */
@@ -86,6 +81,27 @@ print_layers(char sign, const struct record *r, const struct record *other)
         free(line);
     }
     return lines;
+}
+
+int
+difference_print(const char *title, const struct record *before,
+                 const struct record *after, bool always)
+{
+    struct policy_text *old = NULL, *now = NULL;
+    int rc = before->deleted ? 0 : admin_base(before, &old), differ;
+
+    rc = rc || after->deleted ? rc : admin_base(after, &now);
+    if (rc == 0) {
+        differ = print_differences(
+            title, old, now,
+            always || before->part_count + after->part_count > 2);
+        differ += print_layers('-', before, after);
+        differ += print_layers('+', after, before);
+        rc = differ > 0;
+    }
+    policy_text_free(old);
+    policy_text_free(now);
+    return rc;
 }
 
 /* Chooses the two versions to compare.  Returns 0 or the exit status. */
@@ -122,33 +138,24 @@ choose_versions(struct command_line *line, uint32_t *old, uint32_t *now)
 static int
 diff_versions(struct command_line *line)
 {
-    struct policy_text *old = NULL, *now = NULL;
     struct record before = {0}, after = {0};
     uint32_t from, to;
     char title[128];
-    int differ = 0, status = choose_versions(line, &from, &to);
+    int rc, status = choose_versions(line, &from, &to);
 
-    if (status) {
-        return status;
-    }
-    status = read_version(line, from, &before, &old);
-    if (status == 0) {
-        status = read_version(line, to, &after, &now);
-    }
+    status = status ? status : read_version(line, from, &before);
+    status = status ? status : read_version(line, to, &after);
     if (status == 0) {
         snprintf(title, sizeof(title), "%.*s v%u -> v%u%s", BIDE_NAME_MAX,
                  line->operands[0], from, to,
-                 !now   ? " (deleted)"
-                 : !old ? " (was deleted)"
-                        : "");
-        differ = print_differences(title, old, now,
-                                   before.part_count + after.part_count > 2);
-        differ += print_layers('-', &before, &after);
-        differ += print_layers('+', &after, &before);
-        status = differ ? STATUS_NO : STATUS_DONE;
+                 after.deleted    ? " (deleted)"
+                 : before.deleted ? " (was deleted)"
+                                  : "");
+        rc = difference_print(title, &before, &after, false);
+        status = rc < 0 ? say_failure(rc, line->operands[0])
+                 : rc   ? STATUS_NO
+                        : STATUS_DONE;
     }
-    policy_text_free(old);
-    policy_text_free(now);
     record_free(&before);
     record_free(&after);
     return status;

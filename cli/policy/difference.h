@@ -2,6 +2,7 @@
 #ifndef BIDE_CLI_DIFFERENCE_H
 #define BIDE_CLI_DIFFERENCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "policy/policy.h"
@@ -39,5 +40,10 @@ char *difference_line(const struct policy_text *old,
  * "": only its end differs.  *out is malloc'ed.  Returns 0 or a BIDE_E code. */
 int difference_words(struct admin *registry, const struct record *r,
                      char **out);
+
+/* diff.c: prints the keys and layers that differ below `title`, one per line;
+ * the title `always`.  Returns 1; 0 if there are none; or a BIDE_E code. */
+int difference_print(const char *title, const struct record *before,
+                     const struct record *after, bool always);
 
 #endif

@@ -1,5 +1,7 @@
 /* bide log: lists changes with time, author and note. */
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "admin/read.h"
 #include "base/clock.h"
@@ -8,18 +10,22 @@
 #include "cli/command/when.h"
 #include "cli/out/json.h"
 #include "cli/out/table.h"
+#include "cli/out/text.h"
+#include "cli/view/layer.h"
 #include "policy/policy.h"
 #include "store/policies/record.h"
 #include "difference.h"
 
 struct log {
     struct admin *registry;
-    bool all; /* the log of all policies, not of one */
+    bool all;       /* the log of all policies, not of one */
+    const char *by; /* only changes of this author; NULL: of all */
     uint64_t now_ns, since_ns;
-    struct table *table;
+    struct table *table; /* NULL with JSON, and with --patch */
     struct json *object, *array;
     size_t shown;
     uint32_t most;
+    bool patch; /* with the differences, key by key */
 };
 
 static void
@@ -45,10 +51,99 @@ log_row(struct log *log, const struct record *r, const char *what)
     table_cell(log->table, i, "%s", r->note);
 }
 
+/* Reads what was in force before `r`; a deletion if nothing was. */
+static int
+read_before(struct log *log, const struct record *r, struct record *out)
+{
+    int rc = admin_before(log->registry, r, out);
+
+    if (rc == BIDE_ENOVERSION) {
+        *out = (struct record){.deleted = true};
+        rc = 0;
+    }
+    return rc;
+}
+
+/* Prints the change as diff does, below its version, time, author and note. */
+static int
+log_patch(struct log *log, const struct record *r)
+{
+    struct record before;
+    char *title = NULL;
+    int rc = read_before(log, r, &before);
+
+    if (rc) {
+        return rc;
+    }
+    if (asprintf(&title, "%s v%u%s, %s, %s%s%s", r->name, r->version,
+                 r->deleted ? " (deleted)" : "",
+                 when_write_iso(r->when_ns).text,
+                 author_write(r->who, r->uid).text, *r->note ? ": " : "",
+                 r->note) < 0) {
+        title = NULL;
+    }
+    if (log->shown > 0) {
+        putchar('\n');
+    }
+    rc = title ? difference_print(title, &before, r, true) : BIDE_ENOMEM;
+    free(title);
+    record_free(&before);
+    return rc < 0 ? rc : 0;
+}
+
+/* Adds the layers of `r` that `other` has not, without that of `change`. */
 static void
+put_layers(struct json *array, const struct record *r,
+           const struct record *other, const struct record *change)
+{
+    struct record_part parts[RECORD_PARTS_MAX];
+    size_t count = layer_only(r, other, parts), kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].version != change->version) {
+            parts[kept++] = parts[i];
+        }
+    }
+    layer_put(array, NULL, parts, kept);
+}
+
+/* Adds the keys that changed, with their old and new values: of the rules in
+ * force if the change is temporary, else of the base. */
+static int
+put_keys(struct json *array, const struct record *before,
+         const struct record *r)
+{
+    struct difference all[POLICY_KEY_MAX];
+    struct policy_text *old = NULL, *now = NULL;
+    int (*read)(const struct record *r, struct policy_text **out) =
+        record_end(r) ? admin_text : admin_base;
+    int rc = before->deleted ? 0 : read(before, &old);
+    size_t count;
+
+    rc = rc || r->deleted ? rc : read(r, &now);
+    count = rc ? 0 : difference_of(old, now, all);
+    for (size_t i = 0; i < count; i++) {
+        struct json *j = json_add_object(array);
+
+        json_put_text(j, "key", all[i].key->name);
+        json_put_text(j, "old", all[i].old);
+        json_put_text(j, "new", all[i].now);
+    }
+    policy_text_free(old);
+    policy_text_free(now);
+    return rc;
+}
+
+static int
 log_object(struct log *log, const struct record *r, const char *what)
 {
     struct json *j = json_add_object(log->array);
+    struct record before;
+    int rc = read_before(log, r, &before);
+
+    if (rc) {
+        return rc;
+    }
 
     json_put_text(j, "policy", r->name);
     json_put_count(j, "version", r->version);
@@ -60,6 +155,11 @@ log_object(struct log *log, const struct record *r, const char *what)
     if (record_end(r) > 0) {
         json_put_s(j, "until", record_end(r));
     }
+    put_layers(json_in_array(j, "ended"), &before, r, r);
+    put_layers(json_in_array(j, "brought_back"), r, &before, r);
+    rc = log->patch ? put_keys(json_in_array(j, "keys"), &before, r) : 0;
+    record_free(&before);
+    return rc;
 }
 
 static int
@@ -74,14 +174,19 @@ log_change(void *arg, const struct record *r)
          * back, an earlier entry can have a later time. */
         return 0;
     }
-    rc = difference_words(log->registry, r, &what);
-    if (rc) {
-        return rc;
+    if (log->by && strcmp(log->by, r->who) != 0) {
+        return 0;
     }
-    (log->table ? log_row : log_object)(log, r, what);
+    rc = log->patch && !log->object ? log_patch(log, r)
+                                    : difference_words(log->registry, r, &what);
+    if (rc == 0 && log->table) {
+        log_row(log, r, what);
+    } else if (rc == 0 && log->object) {
+        rc = log_object(log, r, what);
+    }
     log->shown++;
     free(what);
-    return log->shown < log->most ? 0 : 1;
+    return rc ? rc : log->shown < log->most ? 0 : 1;
 }
 
 static int
@@ -94,6 +199,8 @@ log_begin(struct command_line *line, struct log *log)
 
     log->registry = line->registry;
     log->all = line->count == 0;
+    log->by = line->option[OPTION_BY];
+    log->patch = line->option[OPTION_PATCH] != NULL;
     log->now_ns = clock_realtime_ns();
     status = number_read_time(line, OPTION_SINCE, log->now_ns, &log->since_ns);
     log->most = UINT32_MAX;
@@ -106,7 +213,7 @@ log_begin(struct command_line *line, struct log *log)
     if (line->option[OPTION_JSON]) {
         log->object = json_object_new();
         log->array = json_in_array(log->object, "changes");
-    } else {
+    } else if (!log->patch) {
         log->table =
             log->all ? table_new(columns, 6) : table_new(columns + 1, 5);
     }
@@ -129,13 +236,15 @@ log_command(struct command_line *line)
     }
     rc = admin_each_version(line->registry, name, log_change, &log);
     if (log.shown == 0 && (rc == BIDE_ENOPOLICY || rc == 0) && name &&
-        !log.since_ns) {
+        !log.since_ns && !log.by) {
         table_free(log.table);
         json_free(log.object);
         return say_no_policy(line->registry, name);
     }
     /* The collected entries, also before an error. */
-    status = (log.object ? json_out(log.object) : table_print(log.table))
+    status = (log.object  ? json_out(log.object)
+              : log.patch ? 0
+                          : table_print(log.table))
                  ? say_no_memory()
                  : STATUS_DONE;
     return rc < 0 ? say_failure(rc, name ? name : "log") : status;

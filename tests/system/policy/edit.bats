@@ -250,6 +250,52 @@ load ../registry
     json '[c["what"] for c in j["changes"]] == ["attempts 4 -> 5", "created"]'
 }
 
+@test "log --by shows the changes of one author" {
+    shop
+    SUDO_USER='' bide set pay attempts=5 >/dev/null
+    local who
+    who=$(bide log pay --most 1 --json | jq -r '.changes[0].who')
+    gives 0 bide log --by "$who"
+    says "attempts 4 -> 5" created
+    gives 0 bide log pay --by "$who" --most 1 --json
+    json 'len(j["changes"]) == 1'
+    gives 0 bide log pay --by "${who}x"
+    says_not created
+    gives 0 bide log --by $'\033[2J' --json
+    json 'j["changes"] == []'
+}
+
+@test "log -p shows each change key by key" {
+    shop
+    bide set pay attempts=5 --note why >/dev/null
+    bide set pay wait_initial=1s --for 1h >/dev/null
+    bide delete pay >/dev/null
+    gives 0 bide log pay -p
+    [[ ${lines[0]} == "pay v4 (deleted), "* ]]
+    says "- attempts = 5" "+ wait_initial is 1s until" ": why" "- attempts = 4"$'\n'"+ attempts = 5"
+    local long=$output
+    gives 0 bide log pay --patch
+    [ "$output" = "$long" ]
+    gives 0 bide log pay -p --json
+    json 'j["changes"][1]["keys"] == [{"key": "wait_initial", "old": None, "new": "1s"}]'
+    json 'j["changes"][2]["keys"] == [{"key": "attempts", "old": "4", "new": "5"}]'
+    gives 2 bide list -p
+    bide log -p | head -n 1 >/dev/null
+}
+
+@test "log --json has the layers that a change ended or brought back" {
+    shop
+    bide set pay attempts=9 --for 1h >/dev/null
+    bide rollback pay --layer 2 >/dev/null
+    bide rollback pay >/dev/null
+    gives 0 bide log pay --json
+    json '[len(c["ended"]) for c in j["changes"]] == [0, 1, 0, 0]'
+    json '[len(c["brought_back"]) for c in j["changes"]] == [1, 0, 0, 0]'
+    json 'j["changes"][0]["brought_back"][0]["until"] == j["changes"][2]["until"]'
+    json 'j["changes"][0]["brought_back"][0]["keys"] == {"attempts": "9"}'
+    json 'j["changes"][1]["ended"][0]["version"] == 2'
+}
+
 @test "log --since accepts dates, times and durations" {
     shop
     for since in today yesterday -2h 2020-01-31 2020-01-31T08:00 "2020-01-31 08:00:30" 00:00; do
