@@ -161,9 +161,11 @@ read_history(struct view *v)
         range.minutes = took < COARSE_NS && v->step_ns < HOUR_NS;
         rc = past_each_interval(past, &range, NULL, add_interval, v, &v->past);
         took = clock_monotonic_ns() - begin;
-        range.until_ns = until = v->since_ns = range.since_ns;
+        range.until_ns = until = range.since_ns;
         length *= 2;
     }
+    v->since_ns = rc ? v->since_ns : until;
+    range.since_ns = v->since_ns;
     range.until_ns = v->until_ns;
     return rc ? rc : past_each_event(past, &range, add_event, v, &damaged);
 }

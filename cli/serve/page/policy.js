@@ -68,7 +68,7 @@ function sumOf(c) {
 function columns(v, now) {
   const all = v.columns.map(sumOf).reverse(), from = !route.scope && now && now.trend.policies[route.name], t = from && lines(from, now);
   const n = t ? t.calls.length : 0, step = now ? now.trend.step_s : 0, wide = v.until - v.since > 1300;
-  const end = now ? now.host.time - now.trend.age_ms / 1000 : 0, begin = end - n * step;
+  const end = now ? now.host.time - v.clock_ahead_s - now.trend.age_ms / 1000 : 0, begin = end - n * step;
   const coarse = (c) => c.end > begin && c.begin < end && (!wide || c.end - c.begin > 2.5 * v.step_s);
   if (!n) return all;
   const out = all.filter((c) => !coarse(c)), fine = out.slice(), group = wide ? v.step_s : step;
@@ -110,6 +110,8 @@ function chart(title, keys, height, labels, paths) {
     el("div", {class: "ticks"}, ...labels.map(([y, words]) => { const e = el("span", {}, words); e.style.top = y + "%"; return e; })), pic);
 }
 
+const tick = (x) => x >= 1000 ? Math.round(x).toLocaleString("en") : String(+x.toPrecision(3));
+
 /* Bars on top of each other: `parts` are [class, key of a column]. */
 function bars(title, keys, parts, height, line) {
   const top = nice(Math.max(0.1, ...view.list.map((c) => parts.reduce((s, [, value]) => s + value(c), 0)), ...(line ? view.list.map(line) : [])));
@@ -125,7 +127,7 @@ function bars(title, keys, parts, height, line) {
   }
   for (const [cls, path_] of d) paths.push({class: "bar " + cls, d: path_});
   if (line) paths.push({class: "line retry", d: steps(line, y)});
-  return chart(title, keys, height, [[0, rate(top)], [50, rate(top / 2)], [100, "0"]], paths);
+  return chart(title, keys, height, [[0, tick(top)], [50, tick(top / 2)], [100, "0"]], paths);
 }
 
 const steps = (value, y) => {
@@ -157,8 +159,8 @@ function heatMap(height) {
   level.forEach((d, k) => paths.push({class: "heat h" + k, d}));
   paths.push({class: "line p50", d: steps((c) => c.p50, y)}, {class: "line p95", d: steps((c) => c.p95, y)});
   const ticks = [];
-  for (let ms = 10 ** Math.ceil(Math.log10(first)); ms <= last; ms *= 10) ticks.push([100 * y(ms) / height, time(ms)]);
-  if (ticks.length < 2) ticks.push([0, time(last)], [100, time(first)]);
+  for (let ms = 10 ** Math.ceil(Math.log10(first)); lows.length && ms <= last; ms *= 10) ticks.push([100 * y(ms) / height, time(ms)]);
+  if (ticks.length < 2 && lows.length) ticks.push([0, time(last)], [100, time(first)]);
   return chart("Latency of attempts", [["k-heat", "share of the attempts"], ["k-p50", "p50 of succeeded"], ["k-p95", "p95"]], height, ticks, paths);
 }
 

@@ -216,6 +216,17 @@ def check_policy(b, url):
     assert "breaker_slow_rate" not in said
     b.js("document.getElementById('all-rules').click()")
     b.until("document.getElementById('rules').innerText.includes('breaker_slow_rate')")
+    b.size(794, 1123)
+    b.scheme("dark")
+    b.ask("Emulation.setEmulatedMedia", media="print")
+    assert b.js("getComputedStyle(document.querySelector('.range')).display") == "none"
+    assert b.js("getComputedStyle(document.querySelector('#one .panel')).backgroundColor") == "rgb(255, 255, 255)", "on white paper"
+    assert b.js(PALE) == [] and b.js(OUTSIDE) == [], (b.js(PALE), b.js(OUTSIDE))
+    if PICTURES:
+        b.picture(f"{PICTURES}/print.png")
+    b.ask("Emulation.setEmulatedMedia", media="")
+    b.scheme("light")
+    b.size(*SIZES["desk"])
     b.js("document.querySelectorAll('#scopes a')[1].click()")
     b.until("location.hash.includes('scope=one.example.com') && view.scopes_known === 2 && document.getElementById('scope').value === '=one.example.com'")
     b.until("document.getElementById('outcomes').children.length === 0")
