@@ -41,8 +41,10 @@ static void
 print_rights(const char *path, const struct rights_fault *f, int error)
 {
     if (f && (f->refused || error)) {
-        say("%s: %s, and should be %s: %s", path, f->is, f->right,
-            f->refused ? f->refused : strerror(error));
+        say_why(path, f->refused ? f->refused : strerror(error));
+        if (!f->refused) {
+            say("it is %s, and should be %s", f->is, f->right);
+        }
         return;
     }
     text_put(stdout, path, false);
@@ -208,7 +210,8 @@ init_command(struct command_line *line)
                                             : line->option[OPTION_PUBLIC] ? -1
                                                                           : 0,
                               .told = print_rights};
-    rc = admin_init(dir, &how);
+    rc = finish_cut_restore(dir);
+    rc = rc ? rc : admin_init(dir, &how);
     if (rc) {
         return say_failure(rc, dir);
     }

@@ -1,5 +1,6 @@
 /* bide backup, bide restore and bide init --adopt. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,6 +45,31 @@ copy_out(FILE *from)
     }
 }
 
+/* Says what the backup lacks, or has damaged.  Returns the exit status. */
+static int
+say_incomplete(const struct admin_backup *b)
+{
+    static const char *const parts[] = {"deferred work", "history"};
+    int status = STATUS_DONE;
+
+    for (size_t i = 0; i < 2; i++) {
+        if (*b->left_out[i]) {
+            say("the backup has no %s: %.*s", parts[i],
+                (int)strcspn(b->left_out[i], "\n"), b->left_out[i]);
+        } else if (b->damaged[i]) {
+            say("damaged records of %s, in the backup as they are: %" PRIu64,
+                parts[i], b->damaged[i]);
+        } else {
+            continue;
+        }
+        status = STATUS_NO;
+    }
+    if (status) {
+        say("see: bide doctor");
+    }
+    return status;
+}
+
 /* Makes the backup under another name first.  Never replaces a file. */
 int
 backup_command(struct command_line *line)
@@ -51,7 +77,7 @@ backup_command(struct command_line *line)
     const char *path = line->operands[0];
     bool to_stdout = strcmp(path, "-") == 0;
     int fd = -1, rc, status = STATUS_DONE;
-    uint64_t pieces;
+    struct admin_backup did;
     char *draft;
     FILE *f;
 
@@ -65,17 +91,19 @@ backup_command(struct command_line *line)
         fd = access(path, F_OK) ? mkstemp(draft) : (errno = EEXIST, -1);
     }
     f = to_stdout ? tmpfile() : fd < 0 ? NULL : fdopen(fd, "w+");
-    rc = f ? admin_backup(line->registry, f, &pieces) : 0;
+    rc = f ? admin_backup(line->registry, f, &did) : 0;
     if (rc) {
         status = say_failure(rc, path);
     } else if (f && to_stdout) {
         copy_out(f);
+        status = say_incomplete(&did);
     } else if (!f || fsync(fd) || link(draft, path) || place_sync(path)) {
         status = say_errno(path);
     } else {
         print_place("Backup written to ", path, "");
-        print_pieces("It has policies, history and ", pieces,
-                     " of deferred work");
+        printf("It has policies%s", *did.left_out[1] ? "" : ", history");
+        print_pieces(" and ", did.pieces, " of deferred work");
+        status = say_incomplete(&did);
     }
     if (fd >= 0) {
         unlink(draft);
@@ -99,8 +127,10 @@ print_restored(const char *dir, const struct admin_restored *did)
         printf(", without %s later %s", text_count(did->changes).text,
                text_plural(did->changes, "change", "changes"));
     }
-    printf("\n  history %s\n",
-           did->has_history ? "of the backup" : "goes on as it is");
+    printf("\n  history %s\n", !did->has_history ? "goes on as it is"
+                               : did->lacks_history
+                                   ? "begins anew: the backup has none"
+                                   : "of the backup");
     if (!did->has_deferred) {
         print_pieces("  deferred work goes on as it is: ", did->pieces, "");
     } else {
@@ -134,7 +164,9 @@ restore_command(struct command_line *line)
     rc = admin_restore(dir, f, path, line->option[OPTION_FORCE], &did);
     fclose(f);
     if (did.finished) {
-        say("first finished a restore that was interrupted");
+        say("first finished a restore that was interrupted: its old files are "
+            "in %s/replaced-%u",
+            dir, did.finished);
     }
     if (rc) {
         return say_failure(rc, path);
@@ -142,6 +174,20 @@ restore_command(struct command_line *line)
     say_changed();
     print_restored(dir, &did);
     return STATUS_DONE;
+}
+
+int
+finish_cut_restore(const char *dir)
+{
+    unsigned kept;
+    int rc = admin_finish_restore(dir, &kept);
+
+    if (kept && !rc) {
+        printf("Finished a restore that was interrupted: the old files are in "
+               "replaced-%u\n",
+               kept);
+    }
+    return rc;
 }
 
 int

@@ -37,6 +37,9 @@ void change_say_covers(const struct admin_results *results);
 void change_print_told(const struct change *c,
                        const struct admin_results *results);
 
+/* Finishes a restore that was interrupted, and says so.  Returns a BIDE_E code.
+ */
+int finish_cut_restore(const char *dir);
 /* Gives the copy in `dir` an identity of its own.  Returns the exit status. */
 int change_identity(const char *dir);
 

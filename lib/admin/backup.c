@@ -9,52 +9,31 @@
  * the last try its writers wait.  Policies come last, so they have every change
  * that the history knows.  Live state is not in it.
  *
- * A restore makes the new files in DIR/restored.new and renames that to
- * DIR/restored.  Before, nothing has changed.  Then it is decided: the files
- * move to their places, and the old ones to DIR/replaced-N; if that is
- * interrupted, the next restore finishes it. */
-#include "backup.h"
-
+ * A file that is damaged is left out, except the policies. */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/failure.h"
 #include "base/paths.h"
-#include "base/safe.h"
-#include "registry/announce.h"
 #include "store/policies/writer.h"
 #include "store/queue/queue.h"
+#include "backup_inside.h"
 #include "inside.h"
 
-enum { JOURNAL, DEFERRED, HISTORY, POLICIES, FILES };
 enum { TRIES = 4 };
 
-static const struct {
-    const char *name, *lock; /* keeps its writers away */
-} files[FILES] = {{PATH_DEFERRED_JOURNAL, NULL},
-                  {PATH_DEFERRED, PATH_DEFERRED},
-                  {PATH_HISTORY, PATH_HISTORY_LOCK},
-                  {PATH_REGISTRY, PATH_REGISTRY_LOCK}};
-
-struct head {
-    char magic[8];
-    uint32_t crc, format;
-    uint8_t registry[REGISTRY_ID_SIZE];
-    uint64_t made_ns, size[FILES];
-    uint32_t crcs[FILES];
-};
-_Static_assert(sizeof(struct head) == 88, "no gaps");
+const struct backup_file backup_files[FILES] = {
+    {PATH_DEFERRED_JOURNAL, NULL},
+    {PATH_DEFERRED, PATH_DEFERRED},
+    {PATH_HISTORY, PATH_HISTORY_LOCK},
+    {PATH_REGISTRY, PATH_REGISTRY_LOCK}};
 
 static const char magic[8] = "bidebkup";
 
@@ -64,9 +43,8 @@ crc_of_head(const struct head *h)
     return crc32c(0, &h->format, sizeof(*h) - offsetof(struct head, format));
 }
 
-/* Writes "DIR/NAME", or "" if that is too long. */
-static char *
-path_in(const char *dir, const char *name, char out[PATH_MAX])
+char *
+backup_path(const char *dir, const char *name, char out[PATH_MAX])
 {
     if (snprintf(out, PATH_MAX, "%s/%s", dir, name) >= PATH_MAX) {
         *out = '\0';
@@ -74,18 +52,17 @@ path_in(const char *dir, const char *name, char out[PATH_MAX])
     return out;
 }
 
-static bool
-has_file(const char *dir, int file)
+bool
+backup_has(const char *dir, int file)
 {
     char path[PATH_MAX];
 
-    return !access(path_in(dir, files[file].name, path), F_OK);
+    return !access(backup_path(dir, backup_files[file].name, path), F_OK);
 }
 
-/* Copies bytes until the end or `most`; *out_crc is their checksum. */
-static int
-copy_bytes(FILE *from, FILE *to, uint64_t most, uint64_t *out_size,
-           uint32_t *out_crc)
+int
+backup_copy(FILE *from, FILE *to, uint64_t most, uint64_t *out_size,
+            uint32_t *out_crc)
 {
     char bytes[1 << 16];
     size_t n;
@@ -111,13 +88,13 @@ append_file(const char *dir, int file, FILE *to, struct head *h)
 {
     const int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
     char path[PATH_MAX];
-    int fd = open(path_in(dir, files[file].name, path), flags), rc;
+    int fd = open(backup_path(dir, backup_files[file].name, path), flags), rc;
     FILE *from = fd < 0 ? NULL : fdopen(fd, "r");
 
     if (!from) {
         return errno == ENOENT ? 0 : place_failed(path, errno);
     }
-    rc = copy_bytes(from, to, UINT64_MAX, &h->size[file], &h->crcs[file]);
+    rc = backup_copy(from, to, UINT64_MAX, &h->size[file], &h->crcs[file]);
     fclose(from);
     return rc;
 }
@@ -130,7 +107,8 @@ append_checked(const char *dir, int file, FILE *to, struct head *h)
     const off_t begin = ftello(to);
     struct pages *p = NULL;
     char path[PATH_MAX];
-    int lock = -1, rc = pages_open(path_in(dir, files[file].name, path), &p);
+    int lock = -1,
+        rc = pages_open(backup_path(dir, backup_files[file].name, path), &p);
 
     if (rc == BIDE_EMISSING && file != POLICIES) {
         return 0;
@@ -139,7 +117,8 @@ append_checked(const char *dir, int file, FILE *to, struct head *h)
     rc = rc ? place_say(rc, "%s", pages_why()) : PAGES_AGAIN;
     for (int i = 1; rc == PAGES_AGAIN && i <= TRIES; i++) {
         rc = i < TRIES ? 0
-                       : place_wait(dir, files[file].lock, LOCK_WAIT_MS, &lock);
+                       : place_wait(dir, backup_files[file].lock, LOCK_WAIT_MS,
+                                    &lock);
         if (!rc && (pages_look(p, &before) || fseeko(to, begin, SEEK_SET))) {
             rc = place_failed(path, EIO);
         }
@@ -154,8 +133,29 @@ append_checked(const char *dir, int file, FILE *to, struct head *h)
     return rc;
 }
 
-static int
-write_backup(struct past *p, int first, FILE *to)
+/* Says that records are damaged: the backup has them as they are. */
+static void
+warn_of_records(const char *dir, struct admin_backup *out)
+{
+    struct history_survey found = {.damaged = 0};
+    struct deferred_survey s;
+    struct pages *p = NULL;
+    char path[PATH_MAX];
+
+    if (!deferred_survey(dir, &s)) {
+        out->pieces = s.waiting + s.leased + s.dead;
+        out->damaged[0] = s.damaged + s.damaged_pieces;
+    }
+    free(s.held);
+    if (!pages_open(backup_path(dir, PATH_HISTORY, path), &p)) {
+        (void)history_survey(p, &found);
+        out->damaged[1] = found.damaged;
+    }
+    pages_close(p);
+}
+
+int
+backup_write(struct past *p, int first, FILE *to, struct admin_backup *out)
 {
     struct head h = {.format = BACKUP_FORMAT, .made_ns = clock_realtime_ns()};
     struct history_changes all = {.sequence = 0};
@@ -166,7 +166,15 @@ write_backup(struct past *p, int first, FILE *to)
     memcpy(h.registry, reader_id(p->reader), sizeof(h.registry));
     fseeko(to, sizeof(h), SEEK_SET);
     for (int i = first; i < FILES && !rc; i++) {
+        const off_t begin = ftello(to);
+
         rc = append_checked(p->dir, i, to, &h);
+        if (rc == BIDE_EDAMAGED && i != POLICIES) {
+            snprintf(out->left_out[i - DEFERRED], sizeof(out->left_out[0]),
+                     "%s", place_why());
+            h.size[i] = h.size[i == DEFERRED ? JOURNAL : i] = 0;
+            rc = fseeko(to, begin, SEEK_SET) ? place_failed("it", errno) : 0;
+        }
     }
     h.crc = crc_of_head(&h);
     if (!rc && (ftruncate(fileno(to), ftello(to)) || fseeko(to, 0, SEEK_SET) ||
@@ -176,8 +184,8 @@ write_backup(struct past *p, int first, FILE *to)
     return rc;
 }
 
-static uint64_t
-count_pieces(const char *dir)
+uint64_t
+backup_pieces(const char *dir)
 {
     struct deferred_survey s;
     int rc = deferred_survey(dir, &s);
@@ -187,17 +195,18 @@ count_pieces(const char *dir)
 }
 
 int
-admin_backup(struct admin *a, FILE *file, uint64_t *out_pieces)
+admin_backup(struct admin *a, FILE *file, struct admin_backup *out)
 {
-    *out_pieces = count_pieces(a->past.dir);
-    return failure_of_store(write_backup(&a->past, DEFERRED, file), a->past.dir,
-                            place_why());
+    *out = (struct admin_backup){.pieces = 0};
+    warn_of_records(a->past.dir, out);
+    return failure_of_store(backup_write(&a->past, DEFERRED, file, out),
+                            a->past.dir, place_why());
 }
 
-/* ---- restored.new ---- */
+/* ---- the head ---- */
 
-static int
-read_head(FILE *file, struct head *out)
+int
+backup_read_head(FILE *file, struct head *out)
 {
     uint64_t size = sizeof(*out);
 
@@ -216,357 +225,4 @@ read_head(FILE *file, struct head *out)
                    fseeko(file, sizeof(*out), SEEK_SET)
                ? place_say(BIDE_EINPUT, "damaged or cut short")
                : 0;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-    (void)st, (void)type, (void)at;
-    return remove(path);
-}
-
-static void
-remove_stage(const char *stage)
-{
-    nftw(stage, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-/* Makes a file of the stage from the next bytes of the backup. */
-static int
-extract_file(const char *stage, int file, FILE *from, const struct head *h)
-{
-    char path[PATH_MAX];
-    FILE *to = fopen(path_in(stage, files[file].name, path), "wxe");
-    uint64_t size;
-    uint32_t crc;
-    int rc;
-
-    if (!to) {
-        return place_failed(path, errno);
-    }
-    rc = copy_bytes(from, to, h->size[file], &size, &crc);
-    if (!rc && (size != h->size[file] || crc != h->crcs[file])) {
-        rc = place_say(BIDE_EINPUT, "damaged: %s", files[file].name);
-    }
-    rc = rc ? rc : fsync(fileno(to)) ? place_failed(path, errno) : 0;
-    fclose(to);
-    return rc ? rc : place_sync(path);
-}
-
-/* Moves the work in the journal to deferred.mdb, and makes a new journal for
- * it.  Then it belongs to the registry beside it. */
-static int
-settle_deferred(const char *dir, bool new_journal)
-{
-    struct deferred *d = NULL;
-    struct deferred_lost lost;
-    char path[PATH_MAX];
-    int rc = deferred_open(dir, &d);
-
-    rc = rc ? rc : deferred_lost(d, true, &lost);
-    deferred_close(d);
-    if (rc || !new_journal) {
-        return rc;
-    }
-    unlink(path_in(dir, PATH_DEFERRED_JOURNAL, path));
-    return settle_deferred(dir, false);
-}
-
-/* ---- putting the files in place ---- */
-
-/* Puts a file in its place, and keeps the old one.  There is a registry at each
- * moment.  The others can be missing for one: a second name would keep their
- * writers away if this process is killed now. */
-static int
-move_file(const char *from, const char *dir, const char *kept, int file)
-{
-    char fresh[PATH_MAX], old[PATH_MAX], place[PATH_MAX];
-    FILE *f = fopen(path_in(from, files[file].name, fresh), "re");
-    int rc =
-        !f || safe_inherit(fileno(f), path_in(dir, files[file].name, place),
-                           SAFE_FILE)
-            ? place_failed(fresh, errno)
-            : 0;
-
-    path_in(kept, files[file].name, old);
-    if (!rc && (((file == POLICIES ? link(place, old) : rename(place, old)) &&
-                 errno != ENOENT) ||
-                rename(fresh, place))) {
-        rc = place_failed(place, errno);
-    }
-    if (f) {
-        fclose(f);
-    }
-    return rc ? rc : place_sync(place);
-}
-
-/* Moves the files of DIR/restored to their places, if there are any, with all
- * locks: the caller has that of the policies. */
-static int
-finish_restore(const char *dir, unsigned *out_kept)
-{
-    char from[PATH_MAX], kept[PATH_MAX];
-    int lock[FILES] = {-1, -1, -1, -1}, rc;
-
-    if (access(path_in(dir, "restored", from), F_OK)) {
-        return 0;
-    }
-    do {
-        snprintf(kept, sizeof(kept), "%s/replaced-%u", dir, ++*out_kept);
-    } while (!access(kept, F_OK));
-    rc = place_make(kept);
-    for (int i = DEFERRED; i < POLICIES && !rc; i++) {
-        rc = has_file(from, i) && has_file(dir, i)
-                 ? place_wait(dir, files[i].lock, LOCK_WAIT_MS, &lock[i])
-                 : 0;
-    }
-    for (int i = 0; i < FILES && !rc; i++) {
-        rc = i == POLICIES ? deferred_create(dir) : 0;
-        rc = rc || !has_file(from, i) ? rc : move_file(from, dir, kept, i);
-    }
-    close(lock[DEFERRED]);
-    close(lock[HISTORY]);
-    if (rc) {
-        return place_say(rc,
-                         "%.*s\nmend this and run bide restore again: the "
-                         "rest of the files is in %s",
-                         (int)strcspn(place_why(), "\n"), place_why(), from);
-    }
-    remove_stage(from);
-    for (int i = DEFERRED; i < FILES; i++) {
-        rmdir(dirname(path_in(kept, files[i].name, from)));
-    }
-    *out_kept = rmdir(kept) ? *out_kept : 0; /* fails unless it is empty */
-    return 0;
-}
-
-/* ---- restore ---- */
-
-/* A change of all files, with the writers' lock. */
-struct restoring {
-    const char *dir;
-    char stage[PATH_MAX];
-    int lock;           /* -1: not held */
-    struct past before; /* the registry as it was, unless before_rc */
-    int before_rc;
-    struct history_changes newest;
-    struct pages_stamp stamp;
-    struct admin_restored *out;
-};
-
-static int
-begin_restoring(struct restoring *r, const char *dir, const char *command)
-{
-    struct admin_restored *out = r->out;
-    int rc = strlen(dir) < PATH_MAX / 2 ? place_make(dir)
-                                        : place_failed("", ENAMETOOLONG);
-
-    r->dir = dir;
-    path_in(dir, "restored.new", r->stage);
-    rc = rc ? rc : place_lock(dir, command, LOCK_WAIT_MS, &r->lock);
-    rc = rc ? rc : finish_restore(dir, &out->kept);
-    if (rc) {
-        return rc;
-    }
-    out->finished = out->kept > 0;
-    out->kept = 0;
-    remove_stage(r->stage); /* of one that was interrupted */
-    out->pieces = count_pieces(dir);
-    r->before_rc = past_open(dir, &r->before);
-    if (r->before_rc == 0) {
-        past_record_until_now(&r->before);
-        (void)past_live(&r->before, false);
-        (void)past_compare(&r->before, &r->newest);
-        (void)reader_look(r->before.reader, &r->stamp);
-    }
-    /* Nobody else may enter it, who could replace its files by links. */
-    return mkdir(r->stage, 0700) ? place_failed(r->stage, errno)
-                                 : place_make(r->stage);
-}
-
-/* Wakes the calls of the registry as it was and as it is: they read the rules
- * anew.  Without a live file services see it when they look next. */
-static int
-announce_all(struct restoring *r)
-{
-    struct history_changes now = {.sequence = 0};
-    struct pages_stamp stamp;
-    struct past after;
-    int rc = past_open(r->dir, &after);
-
-    if (rc) {
-        return place_say(rc, "%s", pages_why());
-    }
-    past_compare(&after, &now);
-    if (r->newest.sequence > now.sequence) {
-        r->out->changes = r->newest.sequence - now.sequence;
-    }
-    if (reader_look(after.reader, &stamp) == 0) {
-        if (past_live(&after, false)) {
-            announce(after.live, after.reader, NULL, stamp.txn);
-        }
-        if (r->before_rc == 0 && r->before.live) {
-            announce(r->before.live, after.reader, NULL, stamp.txn);
-        }
-    }
-    past_close(&after);
-    return 0;
-}
-
-/* Ends it: without an error the stage becomes the registry. */
-static int
-end_restoring(struct restoring *r, int rc)
-{
-    char decided[PATH_MAX];
-
-    if (!rc && rename(r->stage, path_in(r->dir, "restored", decided))) {
-        rc = place_failed(decided, errno);
-    }
-    rc = rc ? rc : place_sync(decided);
-    rc = rc ? rc : finish_restore(r->dir, &r->out->kept);
-    rc = rc ? rc : announce_all(r);
-    if (r->before_rc == 0) {
-        past_close(&r->before);
-    }
-    if (r->lock >= 0) {
-        remove_stage(r->stage);
-        place_unlock(r->lock);
-    }
-    return rc;
-}
-
-/* Extracts the backup.  New versions are above those of the registry as it was.
- * With `id` and `live` it becomes another registry. */
-static int
-fill_stage(struct restoring *r, FILE *from, const struct head *h,
-           const uint8_t *id, const char *live)
-{
-    const uint32_t floor = r->newest.highest;
-    uint64_t txn = r->stamp.txn;
-    struct history *past = NULL;
-    struct writer *w;
-    int rc = 0;
-
-    for (int i = 0; i < FILES && !rc; i++) {
-        rc = h->size[i] ? extract_file(r->stage, i, from, h) : 0;
-    }
-    while (!rc && txn == r->stamp.txn) { /* calls must see another commit */
-        rc = writer_begin(r->stage, "bide restore", LOCK_WAIT_MS, &w);
-        if (rc) {
-            return rc;
-        }
-        rc = writer_set(w, "floor", &floor, sizeof(floor));
-        if (id) {
-            rc = rc ? rc : writer_set(w, "id", id, REGISTRY_ID_SIZE);
-            rc = rc ? rc : writer_set(w, "live", live, strlen(live));
-        }
-        rc = rc ? rc : writer_commit(w);
-        txn = writer_txn(w);
-        writer_end(w);
-    }
-    rc = rc || !h->size[DEFERRED] ? rc : settle_deferred(r->stage, true);
-    if (!rc && history_open(r->stage, &past) == BIDE_EFORMAT) {
-        rc = place_say(BIDE_EFORMAT, "%s", pages_why());
-    }
-    history_close(past);
-    return rc;
-}
-
-/* Leaves out of the stage what the registry keeps.  Returns whether the file is
- * restored. */
-static bool
-take_file(const struct restoring *r, int file, bool force)
-{
-    char path[PATH_MAX];
-
-    if (!force && has_file(r->dir, file)) {
-        unlink(path_in(r->stage, files[file].name, path));
-    }
-    return has_file(r->stage, file);
-}
-
-int
-admin_restore(const char *dir, FILE *file, const char *name, bool force,
-              struct admin_restored *out)
-{
-    struct restoring r = {.lock = -1, .before_rc = 1, .out = out};
-    struct head h;
-    int rc = read_head(file, &h);
-
-    *out = (struct admin_restored){.made_ns = h.made_ns};
-    if (rc) {
-        return failure_at(FAILURE_STORE, rc, name, place_why());
-    }
-    rc = begin_restoring(&r, dir, "bide restore");
-    if (!rc && !force && r.before_rc && r.before_rc != BIDE_EMISSING &&
-        r.before_rc != BIDE_EDAMAGED) {
-        rc = place_say(r.before_rc, "%s", pages_why());
-    }
-    if (!rc && !force && r.before_rc == 0 &&
-        memcmp(reader_id(r.before.reader), h.registry, sizeof(h.registry))) {
-        rc = place_say(BIDE_EEXIST, "another registry is there\nrestore into "
-                                    "another directory, or with --force, which "
-                                    "keeps the old files");
-    }
-    rc = rc ? rc : fill_stage(&r, file, &h, NULL, NULL);
-    if (!rc) {
-        out->has_history = take_file(&r, HISTORY, force);
-        out->has_deferred = take_file(&r, DEFERRED, force);
-        force |= out->has_deferred;
-        take_file(&r, JOURNAL, force);
-    }
-    rc = end_restoring(&r, rc);
-    return rc ? failure_at(FAILURE_STORE, rc, rc == BIDE_EINPUT ? name : dir,
-                           place_why())
-              : 0;
-}
-
-/* ---- adopt ---- */
-
-/* Stages the registry under a new id. */
-static int
-stage_adopted(struct restoring *r, FILE *f)
-{
-    char live[PATH_MAX], path[PATH_MAX], name[2 * REGISTRY_ID_SIZE + 6];
-    uint8_t id[REGISTRY_ID_SIZE];
-    struct head h;
-    int rc = f && getrandom(id, sizeof(id), 0) == sizeof(id)
-                 ? write_backup(&r->before, POLICIES, f)
-                 : place_failed(r->dir, errno);
-
-    rc = rc ? rc : (rewind(f), read_head(f, &h));
-    if (rc) {
-        return rc;
-    }
-    for (size_t i = 0; i < sizeof(id); i++) {
-        snprintf(name + 2 * i, 8, "%02x.live", id[i]);
-    }
-    strcpy(live, reader_live_path(r->before.reader));
-    rc = fill_stage(r, f, &h, id, path_in(dirname(live), name, path));
-    if (!rc && has_file(r->dir, HISTORY)) {
-        rc = recording_adopt(r->dir, id); /* if interrupted, it is done again */
-    }
-    return rc;
-}
-
-int
-admin_adopt(const char *dir, struct admin_restored *out)
-{
-    struct restoring r = {.lock = -1, .before_rc = 1, .out = out};
-    FILE *f = tmpfile();
-    int rc;
-
-    *out = (struct admin_restored){.kept = 0};
-    rc = begin_restoring(&r, dir, "bide init --adopt");
-    rc = rc            ? rc
-         : r.before_rc ? place_say(r.before_rc, "%s", pages_why())
-         : reader_original(r.before.reader)
-             ? stage_adopted(&r, f)
-             : place_say(BIDE_EEXIST, "this is no copy of another registry");
-    rc = end_restoring(&r, rc);
-    rc = rc ? rc : settle_deferred(dir, false);
-    if (f) {
-        fclose(f);
-    }
-    return rc ? failure_at(FAILURE_STORE, rc, dir, place_why()) : 0;
 }

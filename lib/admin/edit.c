@@ -1,12 +1,29 @@
 #include "edit.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/failure.h"
+#include "base/paths.h"
 #include "store/policies/writer.h"
 #include "inside.h"
 #include "read.h"
+
+/* A change of a registry that a restore is about to replace would be lost. */
+static int
+refuse_undecided(const char *dir)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s/" PATH_RESTORED, dir);
+    return access(path, F_OK) ? 0
+                              : place_say(BIDE_ESYS,
+                                          "%s: a restore was interrupted\n"
+                                          "bide init finishes it",
+                                          path);
+}
 
 int
 edit_begin(struct edit *e, struct admin *a, const struct admin_change *change,
@@ -24,6 +41,7 @@ edit_begin(struct edit *e, struct admin *a, const struct admin_change *change,
     e->at_ns = e->now_ns;
     rc =
         writer_begin(a->past.dir, change->command, change->wait_ms, &e->writer);
+    rc = rc ? rc : refuse_undecided(a->past.dir);
     past_known(&a->past, &known);
     past_compare(&a->past, &known.changes);
     e->floor = known.changes.floor;

@@ -19,6 +19,7 @@
 #define PATH_DEFERRED PATH_QUEUE "/deferred.mdb"
 #define PATH_DEFERRED_JOURNAL PATH_QUEUE "/deferred.journal"
 #define PATH_DEFERRED_CHECKED PATH_QUEUE "/deferred.checked"
+#define PATH_RESTORED "restored" /* a restore that is not finished */
 
 #define PATH_HOST "/var/lib/bide"
 

@@ -185,7 +185,7 @@ check_registry(struct doctor *d)
     uint64_t *changes = &d->out->changes;
 
     check_pages(d);
-    if (!access(doctor_file(d, "restored"), F_OK)) {
+    if (!access(doctor_file(d, PATH_RESTORED), F_OK)) {
         doctor_find(d, FINDING_RESTORE_CUT, d->file, NULL);
     }
     if (!d->admin) {

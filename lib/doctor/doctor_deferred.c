@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bide.h>
 #include "admin/open.h"
@@ -119,6 +120,12 @@ doctor_deferred(struct doctor *d)
     struct deferred_survey *s = &d->out->deferred;
     int rc = deferred_survey(d->out->dir, s);
     struct doctor_finding *f;
+
+    if (!access(doctor_file(d, PATH_RESTORED "/" PATH_DEFERRED_JOURNAL),
+                F_OK)) { /* RESTORE_CUT: its files are of two queues */
+        d->out->has_deferred = rc == 0;
+        return;
+    }
 
     if (rc == 0) {
         d->out->has_deferred = true;

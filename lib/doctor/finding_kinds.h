@@ -35,8 +35,8 @@ FINDING(PAGES_BUSY, NOTE, registry, "the registry changed all the time, so its "
 FINDING(POLICY_INVALID, WRONG, registry, "{name}: version {version} is not "
         "valid: {why}", "{bide} rollback {name}", "or correct it with bide set")
 FINDING(RESTORE_CUT, WRONG, registry, "a restore was interrupted: the files "
-        "that it has not put in place are in {path}", "", "run bide restore "
-        "again: it first finishes that one")
+        "that it has not put in place are in {path}", "{bide} init", "that "
+        "finishes it; until then no policy can be changed")
 FINDING(NO_POLICIES, NOTE, registry, "there are no policies yet", "",
         "apply a policy file with bide apply")
 FINDING(SERVICE_CANNOT_READ, WRONG, registry, "a service could not read the "

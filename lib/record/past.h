@@ -129,5 +129,7 @@ void recorded_free(struct recorded *r);
  * Call it before versions change.  Errors are ignored: they must not prevent
  * the change. */
 void past_record_until_now(struct past *p);
+/* Records after a restore, so that the older files are noted. */
+void past_record_restored(struct past *p, bool has_history);
 
 #endif

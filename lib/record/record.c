@@ -217,8 +217,9 @@ past_live_shared(struct past *p, bool create)
     return shared ? p->live : NULL;
 }
 
-void
-past_record_until_now(struct past *p)
+/* Records under the present versions; `quick`: only if the file was checked. */
+static void
+record_now(struct past *p, bool quick)
 {
     struct live *l = past_live_shared(p, false);
     struct recording_source from;
@@ -228,11 +229,33 @@ past_record_until_now(struct past *p)
         return;
     }
     from = source_of(p, l);
-    if (recording_begin_now(p->dir, &from, clock_realtime_ns(), &r)) {
+    if (quick ? recording_begin_now(p->dir, &from, clock_realtime_ns(), &r)
+              : recording_begin(p->dir, &from, clock_realtime_ns(), 0, &r)) {
         return;
     }
     record_all_cells(p, r, l, &from, NULL);
     recording_end(r);
+}
+
+void
+past_record_until_now(struct past *p)
+{
+    record_now(p, true);
+}
+
+void
+past_record_restored(struct past *p, bool has_history)
+{
+    if (has_history) {
+        record_now(p, false);
+    }
+    if (past_live_shared(p, false)) { /* without a history, nothing notes it */
+        struct pages_stamp now;
+
+        if (!reader_look(p->reader, &now)) {
+            atomic_store(&live_header(p->live)->newest_txn, now.txn);
+        }
+    }
 }
 
 /* ---- levels ---- */
