@@ -117,7 +117,10 @@ is_refused(struct doctor *d, const char *path, const char *live)
     if (!safe_refused(error) || error == SAFE_STRANGER) {
         return false;
     }
-    if (!live && stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
+    /* A copy of what another user's link names would give that away. */
+    if (!live && lstat(path, &st) == 0 &&
+        (error != ELOOP || st.st_uid == geteuid()) && stat(path, &st) == 0 &&
+        S_ISREG(st.st_mode)) {
         id = FINDING_FILE_LINKED;
     }
     for (size_t i = 0; i < r->count && id != FINDING_FILE_LINKED; i++) {

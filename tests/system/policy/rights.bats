@@ -152,3 +152,13 @@ END
     gives 2 bide init --private --public
     gives 0 bide doctor
 }
+
+@test "doctor does not tell root to copy what an operator's link names" {
+    host
+    echo secret >secret
+    rm "$DIR/policies/registry.checked"
+    setpriv --reuid 70002 --regid 70002 --groups 70200 ln -s "$T/secret" "$DIR/policies/registry.checked"
+    gives 1 bide doctor
+    says "registry.checked: this is a symbolic link" "mv $DIR/policies/registry.checked "
+    says_not "cp -p"
+}
