@@ -24,7 +24,6 @@
 struct serve_api {
     const char *dir;
     struct trend trend;
-    bool begun;       /* the trend has the recorded past */
     uint64_t read_ns; /* time of the last reading, CLOCK_MONOTONIC */
     uint64_t rest_ns; /* until then, serve_past refuses */
 };

@@ -15,56 +15,7 @@
 #include "store/history/history.h"
 #include "serve.h"
 
-/* Longer recorded intervals are too coarse for the trend. */
-#define LONGEST_PAST_NS (15 * TREND_STEP_NS)
-
 enum { HOST_SIZE = 65 };
-
-/* ---- the trend ---- */
-
-struct trend_start {
-    struct trend *trend;
-    uint64_t now_ns; /* wall clock of the first reading */
-};
-
-static int
-add_recorded_interval(void *arg, const struct history_interval *i)
-{
-    const struct trend_start *b = arg;
-    uint64_t end = i->end_ns < b->now_ns ? i->end_ns : b->now_ns;
-    struct bide_stats stats;
-
-    if (end <= i->begin_ns || end - i->begin_ns > LONGEST_PAST_NS) {
-        return 0;
-    }
-    past_figures(i->figures, i->version, &stats);
-    trend_past(b->trend, i->name, b->now_ns - i->begin_ns, b->now_ns - end,
-               &stats);
-    return 0;
-}
-
-/* Reads all cells; at the first time, also the recorded past. */
-static void
-read_trend(struct serve_api *api, struct admin *registry, uint64_t now_ns)
-{
-    struct history_range range = {.until_ns = UINT64_MAX, .minutes = true};
-    struct trend_start start = {&api->trend, 0};
-    struct history_known past;
-
-    trend_begin(&api->trend);
-    if (admin_each_cell(registry, NULL, trend_add, &api->trend) != 0) {
-        return;
-    }
-    trend_end(&api->trend, now_ns);
-    if (!api->begun) {
-        api->begun = true;
-        start.now_ns = clock_realtime_ns();
-        range.since_ns = start.now_ns - TREND_POINTS * TREND_STEP_NS;
-        /* On failure, the trend begins now. */
-        past_each_interval(admin_past(registry), &range, NULL,
-                           add_recorded_interval, &start, &past);
-    }
-}
 
 void
 serve_read_trend(struct serve_api *api, uint64_t now_ns)
@@ -73,12 +24,13 @@ serve_read_trend(struct serve_api *api, uint64_t now_ns)
 
     api->read_ns = now_ns;
     if (admin_open(api->dir, &registry) == 0) {
-        read_trend(api, registry, now_ns);
+        trend_begin(&api->trend);
+        if (admin_each_cell(registry, NULL, trend_add, &api->trend) == 0) {
+            trend_end(&api->trend, now_ns);
+        }
         admin_close(registry);
     }
 }
-
-/* ---- as JSON ---- */
 
 enum { NUMBER_MOST = 24 };
 

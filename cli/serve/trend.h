@@ -61,10 +61,4 @@ void trend_begin(struct trend *t);
 int trend_add(void *trend, const struct admin_cell *c);
 void trend_end(struct trend *t, uint64_t now_ns);
 
-/* Adds a recorded interval from before the first reading; call it after that
- * reading.  The interval began `begin_ago_ns` and ended `end_ago_ns` before the
- * reading. */
-void trend_past(struct trend *t, const char *name, uint64_t begin_ago_ns,
-                uint64_t end_ago_ns, const struct bide_stats *s);
-
 #endif

@@ -101,16 +101,6 @@ without_now() {
     [ ! -e "$DIR/history/history.mdb" ]
 }
 
-@test "the lines include history from before the server started" {
-    shop
-    bide exec pay -- true
-    bide record # begins
-    for ((i = 0; i < 8; i++)); do bide exec pay -- true; done
-    serve
-    get /api/now
-    json 'j["trend"]["known"] >= 1 and sum(j["trend"]["policies"]["pay"]["calls"]) > 0'
-}
-
 @test "one policy's past has its columns, scopes, versions and events" {
     shop
     bide set pay retry_on=any wait=none attempts=3

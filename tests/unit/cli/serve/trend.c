@@ -78,20 +78,16 @@ counts_before_the_first_reading_make_no_rate(void **state)
 }
 
 static void
-failed_calls_are_the_same_in_the_rate_the_point_and_the_past(void **state)
+failed_calls_include_refused_ones(void **state)
 {
-    struct bide_stats past = {.exhausted = 10, .aborted = 10, .refused = 50};
     struct trend all = {0}, *t = &all;
 
     (void)state;
     read_one(t, 100, (struct cell_counts){.succeeded = 1});
-    trend_past(t, "pay", 20 * SECOND, 10 * SECOND, &past);
     read_one(t, 110, (struct cell_counts){1, 0, 10, 0, 50});
     assert_near(point(t, TREND_CALLS, 1), 6);
     assert_near(point(t, TREND_REFUSED, 1), 5);
-    assert_near(point(t, TREND_REFUSED, 3), 5);
     assert_near(point(t, TREND_FAILED, 1), 6);
-    assert_near(point(t, TREND_FAILED, 3), 6);
     trend_free(t);
 }
 
@@ -194,32 +190,6 @@ scopes_add_up_and_new_policies_count_from_0(void **state)
 }
 
 static void
-recorded_intervals_fill_the_points_they_cover(void **state)
-{
-    struct trend all = {0}, *t = &all;
-    struct bide_stats s = {.succeeded = 120, .retries = 60};
-
-    (void)state;
-    s.latency_succeeded.count = 120;
-    s.latency_succeeded.p95_ns = 9000000;
-    read_one(t, 100, (struct cell_counts){500, 0, 0, 1000000, 0});
-    /* This minute ended 25 s ago: it covers half of the third point. */
-    trend_past(t, "pay", 85 * SECOND, 25 * SECOND, &s);
-    trend_past(t, "unknown", 85 * SECOND, 25 * SECOND, &s);
-    trend_past(t, "pay", 25 * SECOND, 25 * SECOND, &s);
-    trend_past(t, "pay", 100000 * SECOND, 90000 * SECOND, &s);
-    assert_near(point(t, TREND_CALLS, 2), 0);
-    assert_near(point(t, TREND_CALLS, 3), 1);
-    assert_near(point(t, TREND_CALLS, 4), 2);
-    assert_near(point(t, TREND_RETRIES, 4), 1);
-    assert_near(point(t, TREND_P95_MS, 4), 9);
-    assert_near(point(t, TREND_CALLS, 9), 1);
-    assert_near(point(t, TREND_CALLS, 10), 0);
-    assert_int_equal(t->known, 9);
-    trend_free(t);
-}
-
-static void
 memory_is_bounded(void **state)
 {
     struct trend all = {0}, *t = &all;
@@ -242,15 +212,13 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_before_the_first_reading_make_no_rate),
-        cmocka_unit_test(
-            failed_calls_are_the_same_in_the_rate_the_point_and_the_past),
+        cmocka_unit_test(failed_calls_include_refused_ones),
         cmocka_unit_test(a_step_makes_a_point),
         cmocka_unit_test(steps_without_a_reading_get_the_average_rates),
         cmocka_unit_test(a_step_without_successes_has_no_percentile),
         cmocka_unit_test(counters_that_restart_at_0_make_no_huge_rate),
         cmocka_unit_test(counts_beyond_32_bits_give_right_differences),
         cmocka_unit_test(scopes_add_up_and_new_policies_count_from_0),
-        cmocka_unit_test(recorded_intervals_fill_the_points_they_cover),
         cmocka_unit_test(memory_is_bounded),
     };
 
