@@ -34,6 +34,8 @@ static const struct option_note simulate_notes[] = {
     {OPTION_UNTIL, "with --replay: until TIME"},
     {OPTION_SEED, "use other random numbers; default 1"}, {0}};
 
+static const struct option_note help_notes[] = {
+    {OPTION_JSON, "with keys or KEY: print JSON"}, {0}};
 static const struct option_note log_notes[] = {
     {OPTION_BY, "only changes of this author"}, {0}};
 static const struct option_note audit_notes[] = {
@@ -61,9 +63,9 @@ const struct command commands[] = {
     {.name = "validate", .usage = "FILE|DIR|-...", .section = SECTION_POLICIES,
      .help = "check policy files without changing anything",
      .run = validate_command, .registry = REGISTRY_IF_THERE,
-     .least = 1, .most = -1,
+     .least = 1, .most = -1, .options = TAKES(JSON),
      .examples = "bide validate shop.ini\n"
-                 "bide validate policies/\n"},
+                 "bide validate policies/ --json\n"},
     {.name = "export", .usage = "[NAME...]", .section = SECTION_POLICIES,
      .help = "print policies as text that apply accepts",
      .verbatim = true,
@@ -341,9 +343,10 @@ const struct command commands[] = {
     {.name = "help", .usage = "[COMMAND|keys|outcomes|KEY]",
      .section = SECTION_HELP,
      .help = "show this help, or help on one subject",
-     .run = help_command, .options = TAKES(MAN) | TAKES(COMPLETION), .most = 2,
+     .run = help_command, .most = 2, .notes = help_notes,
+     .options = TAKES(MAN) | TAKES(COMPLETION) | TAKES(JSON),
      .examples = "bide help set\n"
-                 "bide help keys\n"
+                 "bide help keys --json\n"
                  "bide help wait_initial\n"},
     {.name = "version", .usage = "", .section = SECTION_HELP,
      .help = "show the version of bide",

@@ -6,6 +6,7 @@
 
 #include <bide.h>
 #include "cli/command/say.h"
+#include "cli/out/json.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
 #include "policy/key.h"
@@ -150,6 +151,56 @@ help_on_key(const struct key *key)
     return STATUS_DONE;
 }
 
+/* Adds the bounds of a number, of a duration in ms, of a share in %. */
+static void
+put_bounds(struct json *j, const struct key *key)
+{
+    double unit = key->type == KEY_DURATION ? 1e6 : 1;
+
+    if (key->type == KEY_COUNT || key->type == KEY_NUMBER ||
+        key->type == KEY_DURATION || key->type == KEY_SHARE) {
+        json_put_number(j, "low", key->low / unit);
+        json_put_number(j, "high", key->high / unit);
+    }
+}
+
+/* Prints the key `only`; NULL: all keys. */
+static int
+help_keys_json(const struct key *only)
+{
+    struct json *object = json_object_new(), *array, *j, *words;
+    char values[256], *choices, *word, *rest;
+
+    array = json_in_array(object, "keys");
+    for (size_t i = 0; i < policy_key_count; i++) {
+        const struct key *key = &policy_keys[i];
+
+        if (only && only != key) {
+            continue;
+        }
+        j = json_add_object(array);
+        json_put_text(j, "key", key->name);
+        json_put_text(j, "type", manual_type(key));
+        json_put_text(j, "default", *key->preset ? key->preset : NULL);
+        json_put_text(j, "values", manual_values(key, values, sizeof(values)));
+        json_put_text(j, "help", key->help);
+        put_bounds(j, key);
+        words = json_in_array(j, "words");
+        choices = strdup(key->type == KEY_SWITCH ? "yes no"
+                         : key->choices          ? key->choices
+                                                 : "");
+        for (word = choices ? strtok_r(choices, " ", &rest) : NULL; word;
+             word = strtok_r(NULL, " ", &rest)) {
+            json_put_text(words, NULL, word);
+        }
+        free(choices);
+        if (key->open) {
+            json_put_text(words, NULL, key->open);
+        }
+    }
+    return json_out(object) ? say_no_memory() : STATUS_DONE;
+}
+
 /* ---- bide help outcomes ---- */
 
 static int
@@ -201,6 +252,11 @@ help_command(struct command_line *line)
     if (line->option[OPTION_MAN]) {
         (topic ? manual_keys : manual_commands)();
         return STATUS_DONE;
+    }
+    if (line->option[OPTION_JSON]) {
+        return key || (topic && !second && strcmp(topic, "keys") == 0)
+                   ? help_keys_json(key)
+                   : say_usage(line, "--json: only with keys, or with a key");
     }
     if (!topic) {
         return help_all();

@@ -28,6 +28,23 @@ static const char *const value_descriptions[] = {
     [KEY_REFILL] = "a rate such as 0.5/s",
 };
 
+const char *
+manual_type(const struct key *key)
+{
+    static const char *const types[] = {
+        [KEY_TEXT] = "text",         [KEY_NAME] = "name",
+        [KEY_CHOICE] = "choice",     [KEY_SWITCH] = "switch",
+        [KEY_COUNT] = "count",       [KEY_NUMBER] = "number",
+        [KEY_DURATION] = "duration", [KEY_SHARE] = "share",
+        [KEY_RATE] = "rate",         [KEY_TOKENS] = "tokens",
+        [KEY_WINDOW] = "window",     [KEY_OUTCOMES] = "outcomes",
+        [KEY_CHAIN] = "chain",       [KEY_JITTER] = "jitter",
+        [KEY_GROUP] = "group",       [KEY_REFILL] = "refill",
+    };
+
+    return types[key->type];
+}
+
 char *
 manual_values(const struct key *key, char *buffer, size_t size)
 {

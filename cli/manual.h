@@ -8,6 +8,9 @@
 
 struct key;
 
+/* Returns the type of a key as a word: "duration". */
+const char *manual_type(const struct key *key);
+
 /* Writes the values that a key accepts, such as "one of: none fixed linear".
  * Returns `buffer`, which needs 256 bytes. */
 char *manual_values(const struct key *key, char *buffer, size_t size);

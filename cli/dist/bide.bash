@@ -98,7 +98,7 @@ _bide() {
         operands=_bide_files
         ;;
     validate)
-        options='--dir --help'
+        options='--json --dir --help'
         operands=_bide_files
         ;;
     export)
@@ -246,7 +246,7 @@ _bide() {
         operands=_bide_names_then_commands
         ;;
     help)
-        options='--dir --help'
+        options='--json --dir --help'
         operands=_bide_topics
         ;;
     version)

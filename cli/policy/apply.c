@@ -1,4 +1,4 @@
-/* bide init, apply, validate: creates a registry, and reads policies from
+/* bide init, apply: creates a registry, and reads policies from
  * files. */
 #include <errno.h>
 #include <grp.h>
@@ -369,31 +369,6 @@ apply_command(struct command_line *line)
         status = apply_source(line, &s, &change);
     }
     change_end(&change);
-    source_free(&s);
-    return status;
-}
-
-int
-validate_command(struct command_line *line)
-{
-    struct source s = {.registry = line->registry};
-    struct faults faults = {0};
-    int rc = source_read(&s, line->operands, &faults), status = STATUS_DONE;
-
-    rc = rc ? rc : source_check(&s, &faults);
-    if (rc) {
-        status = say_refusal(rc, &faults, "files", NULL);
-    } else {
-        printf("%zu %s in %zu %s: no errors", s.all.count,
-               text_plural(s.all.count, "policy", "policies"), s.file_count,
-               text_plural(s.file_count, "file", "files"));
-        if (faults.warnings > 0) {
-            printf(", %zu %s", faults.warnings,
-                   text_plural(faults.warnings, "warning", "warnings"));
-        }
-        putchar('\n');
-        say_warnings(&faults);
-    }
     source_free(&s);
     return status;
 }

@@ -108,6 +108,28 @@ load ../registry
     says "default  mandatory" "mandatory postponable optional"
 }
 
+@test "help keys --json has the type, values, default and bounds of each key" {
+    gives 0 "$BIDE" help keys --json
+    json 'len(j["keys"]) > 60 and all(k["type"] and k["values"] and k["help"] for k in j["keys"])'
+    json '[k["words"] for k in j["keys"] if k["key"] == "importance"] == [["mandatory", "postponable", "optional"]]'
+    gives 0 "$BIDE" help wait_initial --json
+    json '[(k["key"], k["default"], k["low"]) for k in j["keys"]] == [("wait_initial", "100ms", 0)]'
+    gives 0 "$BIDE" help attempts --json
+    json '(j["keys"][0]["low"], j["keys"][0]["high"], j["keys"][0]["words"]) == (1, 1000000, ["unlimited"])'
+    for topic in "" set outcomes "keys set" nonsense; do
+        # shellcheck disable=SC2086 # two words
+        gives 2 "$BIDE" help $topic --json
+    done
+}
+
+@test "the words of help keys --json are accepted as values" {
+    "$BIDE" help keys --json | python3 -c "import json, sys
+for k in json.load(sys.stdin)['keys']:
+    for w in k['words']:
+        print('[x]', k['key'] + ' = ' + w, sep='\n', file=open(k['key'] + '-' + w + '.ini', 'w'))"
+    gives 0 bash -c 'for f in *-*.ini; do "$BIDE" validate "$f" 2>&1 | grep -E "must be|no such" && exit 1; done; exit 0'
+}
+
 @test "help outcomes lists names and classes" {
     gives 0 "$BIDE" help outcomes
     [[ $output =~ http.503\ +transient ]]
