@@ -262,6 +262,15 @@ static const char completion_head[] =
     "        _bide_names\n"
     "        return\n"
     "    fi\n"
+    "    if [ \"$command\" = set ] && [ \"$cur\" = = ]; then\n"
+    "        cur=''\n"
+    "        _bide_values \"${COMP_WORDS[COMP_CWORD - 1]}\"\n"
+    "        return\n"
+    "    elif [ \"$command\" = set ] &&\n"
+    "        [ \"${COMP_WORDS[COMP_CWORD - 1]}\" = = ]; then\n"
+    "        _bide_values \"${COMP_WORDS[COMP_CWORD - 2]}\"\n"
+    "        return\n"
+    "    fi\n"
     "    _bide_words \"$_bide_keys\"\n"
     "    if [ \"$command\" = set ]; then\n"
     "        compopt -o nospace 2>/dev/null\n"
@@ -332,6 +341,24 @@ static const char completion_line[] =
     "    done\n"
     "    case $command in\n";
 
+/* Writes the function that completes the values of keys that take words. */
+static void
+write_values(void)
+{
+    puts("_bide_values() {\n    case $1 in");
+    for (size_t i = 0; i < policy_key_count; i++) {
+        const struct key *key = &policy_keys[i];
+        const char *words = key->type == KEY_SWITCH ? "yes no" : key->choices;
+
+        if (words || key->open) {
+            printf("    %s) _bide_words '%s%s%s' ;;\n", key->name,
+                   words ? words : "", words && key->open ? " " : "",
+                   key->open ? key->open : "");
+        }
+    }
+    puts("    extends) _bide_names ;;\n    esac\n}\n");
+}
+
 /* Writes the first words of all commands; with `groups` only those of commands
  * with two words, each followed by a blank. */
 static void
@@ -358,6 +385,7 @@ void
 manual_completion(void)
 {
     fputs(completion_head, stdout);
+    write_values();
     fputs("_bide_commands='", stdout);
     write_first_words(false);
     fputs("'\n_bide_groups=' ", stdout);

@@ -20,6 +20,15 @@ _bide_names_then_keys() {
         _bide_names
         return
     fi
+    if [ "$command" = set ] && [ "$cur" = = ]; then
+        cur=''
+        _bide_values "${COMP_WORDS[COMP_CWORD - 1]}"
+        return
+    elif [ "$command" = set ] &&
+        [ "${COMP_WORDS[COMP_CWORD - 1]}" = = ]; then
+        _bide_values "${COMP_WORDS[COMP_CWORD - 2]}"
+        return
+    fi
     _bide_words "$_bide_keys"
     if [ "$command" = set ]; then
         compopt -o nospace 2>/dev/null
@@ -59,6 +68,42 @@ _bide_first() {
 
 _bide_topics() {
     _bide_words "keys outcomes $_bide_commands $_bide_keys"
+}
+
+_bide_values() {
+    case $1 in
+    importance) _bide_words 'mandatory postponable optional' ;;
+    paused) _bide_words 'yes no' ;;
+    attempts) _bide_words 'unlimited' ;;
+    max_elapsed) _bide_words 'none' ;;
+    deadline) _bide_words 'none' ;;
+    attempt_timeout) _bide_words 'none' ;;
+    reset_after) _bide_words 'none' ;;
+    wait) _bide_words 'none fixed linear polynomial exponential decorrelated chain' ;;
+    wait_max_holds) _bide_words 'result base' ;;
+    retry_after) _bide_words 'honor clamp cap ignore' ;;
+    retry_after_growth) _bide_words 'counts skips resets' ;;
+    retry_after_max) _bide_words 'none' ;;
+    budget_kind) _bide_words 'tokens ratio' ;;
+    budget_charge) _bide_words 'retry failure' ;;
+    budget_earn) _bide_words 'all success' ;;
+    breaker) _bide_words 'off on open closed' ;;
+    breaker_consecutive) _bide_words 'none' ;;
+    breaker_slow_after) _bide_words 'none' ;;
+    breaker_judge) _bide_words 'always failure' ;;
+    breaker_probe_failures) _bide_words 'none' ;;
+    defer_expire) _bide_words 'none' ;;
+    defer_attempts) _bide_words 'unlimited' ;;
+    warn_retry_rate) _bide_words 'none' ;;
+    warn_failed_rate) _bide_words 'none' ;;
+    warn_p95) _bide_words 'none' ;;
+    warn_breaker) _bide_words 'none' ;;
+    crit_retry_rate) _bide_words 'none' ;;
+    crit_failed_rate) _bide_words 'none' ;;
+    crit_p95) _bide_words 'none' ;;
+    crit_breaker) _bide_words 'none' ;;
+    extends) _bide_names ;;
+    esac
 }
 
 _bide_commands='init apply validate export list show get set unset delete log rollback diff backup restore preview simulate calls breaker budget pause resume stats record audit check metrics serve doctor deferred exec help version'

@@ -174,6 +174,14 @@ completes() {
     says "wait_increment=" "wait_initial="
     completes get pay "paus"
     [ "$output" = paused ]
+    completes set pay "wait" "=" "expo" # as bash splits wait=expo
+    [ "$output" = exponential ]
+    completes set pay importance "="
+    [ "$output" = $'mandatory\npostponable\noptional' ]
+    completes set pay attempts=4 paused "=" "y"
+    [ "$output" = yes ]
+    completes set pay extends "=" "or"
+    [ "$output" = order ]
     completes preview "shop"
     says "shop.ini"
     completes help "outc"
