@@ -107,6 +107,18 @@ const struct command commands[] = {
      .options = EDITS | TAKES(JSON) | TAKES(FOR) | TAKES(DRY_RUN),
      .examples = "bide unset mail wait_max\n"
                  "bide unset payments deadline --dry-run\n"},
+    {.name = "edit", .usage = "NAME", .section = SECTION_POLICIES,
+     .help = "edit a policy with $VISUAL; checked when it is saved",
+     .run = edit_command, .registry = REGISTRY_NEEDED, .least = 1, .most = 1,
+     .options = EDITS | TAKES(JSON),
+     .examples = "EDITOR=\"sed -i s/250ms/200ms/\" bide edit payments\n"
+                 "EDITOR=true bide edit mail\n"},
+    {.name = "copy", .usage = "NAME NEW", .section = SECTION_POLICIES,
+     .help = "make a new policy with the rules of another",
+     .run = copy_command, .registry = REGISTRY_NEEDED, .least = 2, .most = 2,
+     .options = EDITS | TAKES(JSON) | TAKES(DRY_RUN),
+     .examples = "bide copy payments refunds\n"
+                 "bide copy mail letters --dry-run\n"},
     {.name = "delete", .usage = "NAME...", .section = SECTION_POLICIES,
      .help = "delete policies; their versions are kept",
      .run = delete_command, .registry = REGISTRY_NEEDED, .least = 1, .most = -1,

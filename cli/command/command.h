@@ -91,14 +91,14 @@ char *command_usage(const struct command *command);
 
 command_fn init_command, backup_command, restore_command, apply_command,
     validate_command, export_command, list_command, show_command, get_command,
-    set_command, unset_command, delete_command, log_command, rollback_command,
-    diff_command, preview_command, simulate_command, stats_command,
-    calls_command, breaker_command, budget_command, pause_command,
-    resume_command, deferred_list_command, deferred_show_command,
-    deferred_put_command, deferred_replay_command, deferred_work_command,
-    deferred_requeue_command, deferred_drop_command, deferred_repair_command,
-    deferred_stats_command, exec_command, help_command, version_command,
-    record_command, check_command, audit_command, metrics_command,
-    serve_command, doctor_command;
+    set_command, unset_command, edit_command, copy_command, delete_command,
+    log_command, rollback_command, diff_command, preview_command,
+    simulate_command, stats_command, calls_command, breaker_command,
+    budget_command, pause_command, resume_command, deferred_list_command,
+    deferred_show_command, deferred_put_command, deferred_replay_command,
+    deferred_work_command, deferred_requeue_command, deferred_drop_command,
+    deferred_repair_command, deferred_stats_command, exec_command, help_command,
+    version_command, record_command, check_command, audit_command,
+    metrics_command, serve_command, doctor_command;
 
 #endif

@@ -262,10 +262,8 @@ report_edit(struct command_line *line, const struct change *c,
     return rc ? say_failure(rc, line->operands[0]) : STATUS_DONE;
 }
 
-/* Prints the result of a change or, if `rc` is not 0, why it failed; frees the
- * results and faults.  Returns the exit status. */
-static int
-end_edit(struct command_line *line, const struct change *c, int rc,
+int
+edit_end(struct command_line *line, const struct change *c, int rc,
          struct admin_results *results, struct faults *faults)
 {
     const char *name = line->operands[0];
@@ -308,7 +306,7 @@ edit_keys(struct command_line *line, size_t names,
             say("%s: cannot be deleted: other policies extend it",
                 line->operands[0]);
         }
-        status = end_edit(line, &c, rc, &results, &faults);
+        status = edit_end(line, &c, rc, &results, &faults);
     }
     change_end(&c);
     return status;
@@ -380,7 +378,7 @@ roll_back(struct command_line *line, const struct change *c, uint32_t version)
         admin_results_free(&results);
         return STATUS_NO;
     }
-    return end_edit(line, c, rc, &results, &faults);
+    return edit_end(line, c, rc, &results, &faults);
 }
 
 int

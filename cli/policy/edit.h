@@ -7,7 +7,10 @@
 
 #include "cli/command/command.h"
 
+struct admin_results;
 struct admin_setting;
+struct change;
+struct faults;
 
 /* Sets the keys (NULL: deletes) in all policies, the first operands, or, after
  * an error, in none, and prints the result.  Applies --note, --for and the
@@ -15,5 +18,10 @@ struct admin_setting;
  * which has no value.  Returns 0, or the exit status after an error message. */
 int edit_keys(struct command_line *line, size_t names,
               const struct admin_setting *settings, size_t count, bool undo);
+
+/* Prints the result of a change of the first operand or, if `rc` is not 0, why
+ * it failed; frees the results and faults.  Returns the exit status. */
+int edit_end(struct command_line *line, const struct change *c, int rc,
+             struct admin_results *results, struct faults *faults);
 
 #endif

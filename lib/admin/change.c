@@ -44,8 +44,13 @@ apply_one(struct edit *e, const struct policy_text *t)
         f->wanted = e->change->if_version;
         return f->rc;
     }
-    return replace_policy(e, rc == BIDE_ENOPOLICY ? 0 : rc, name, &old, t,
-                          &old.r);
+    rc = rc == BIDE_ENOPOLICY ? 0 : rc;
+    if (rc == 0 && e->change->fresh && old.base) {
+        fault_add(e->faults, name, 0, "choose another name",
+                  "exists already, at version %u", old.r.version);
+        rc = BIDE_EINPUT;
+    }
+    return replace_policy(e, rc, name, &old, t, &old.r);
 }
 
 static int

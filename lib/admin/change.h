@@ -25,6 +25,7 @@ struct admin_change {
     uint64_t for_ns;        /* revert the change after this time; 0: never */
     unsigned wait_ms;       /* longest wait for another writer */
     bool dry_run;           /* everything but the commit */
+    bool fresh;             /* apply: refuse a policy that exists */
     uint32_t layer; /* rollback: only end the layer of this version; 0: no */
     bool undo; /* set: end a forced value of the one key, which has no value */
 };
