@@ -190,7 +190,7 @@ const struct command commands[] = {
      .help = "list calls that wait between two attempts",
      .counts = true,
      .run = calls_command, .registry = REGISTRY_NEEDED,
-     .options = TAKES(MOST) | TAKES(JSON),
+     .options = TAKES(MOST) | TAKES(JSON) | TAKES(WATCH),
      .examples = "bide calls\n"
                  "bide calls --most 10 --json\n"},
     {.name = "breaker", .usage = "NAME [open|closed|auto|reset]",
@@ -223,12 +223,18 @@ const struct command commands[] = {
      .examples = "bide resume mail\n"
                  "bide resume mail payments --dry-run\n"},
     /* ---- statistics ---- */
+    {.name = "top", .usage = "[PATTERN]", .section = SECTION_LIVE,
+     .help = "watch policies on a terminal, worst first, and act on them",
+     .verbatim = true,
+     .run = top_command, .registry = REGISTRY_NEEDED, .most = 1,
+     .examples = "bide top\n"
+                 "bide top 'pay*'\n"},
     {.name = "stats", .usage = "[NAME]", .section = SECTION_STATISTICS,
      .help = "call statistics: results, retries, latency",
      .counts = true,
      .run = stats_command, .registry = REGISTRY_NEEDED, .most = 1,
      .options = TAKES(JSON) | TAKES(SINCE) | TAKES(UNTIL) | TAKES(BY) |
-         TAKES(CSV),
+         TAKES(CSV) | TAKES(WATCH),
      .examples = "bide stats\n"
                  "bide stats payments --since -1h --by version\n"
                  "bide stats payments --since today --by hour --csv\n"},
@@ -245,7 +251,7 @@ const struct command commands[] = {
      .help = "list changes, breakers, warnings and failed calls by time",
      .run = audit_command, .registry = REGISTRY_NEEDED, .most = 1,
      .options = TAKES(SINCE) | TAKES(UNTIL) | TAKES(KIND) | TAKES(VERBOSE) |
-         TAKES(CSV) | TAKES(JSON),
+         TAKES(FOLLOW) | TAKES(CSV) | TAKES(JSON),
      .notes = audit_notes,
      .examples = "bide audit --since today\n"
                  "bide audit --kind change,forced\n"

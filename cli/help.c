@@ -95,7 +95,7 @@ help_on_command(const struct command *command)
                     HELP_WIDTH);
     printf("\n%s: %s\n\n", command->name, command->help);
     for (int i = 0; i < OPTION_COUNT; i++) {
-        if (command->options & UINT64_C(1) << i && option_rows[i].help) {
+        if (command->options & (option_set)1 << i && option_rows[i].help) {
             print_option_row(command, i);
         }
     }

@@ -48,7 +48,7 @@ static bool
 takes_option(const struct command *command, int option)
 {
     return option == OPTION_DIR || option == OPTION_HELP ||
-           (command && (command->options & UINT64_C(1) << option)) ||
+           (command && (command->options & (option_set)1 << option)) ||
            (!command && option == OPTION_VERSION);
 }
 
@@ -267,6 +267,85 @@ run_command(struct command_line *line)
     return status;
 }
 
+/* Squeezes blanks, because the columns of a table become wider. */
+static void
+squeeze_blanks(char *text)
+{
+    char *to = text;
+
+    for (const char *from = text; *from; from++) {
+        if (*from != ' ' || from[1] != ' ') {
+            *to++ = *from;
+        }
+    }
+    *to = '\0';
+}
+
+/* Prints the events in `text` that `before`, squeezed, does not have.  An event
+ * begins with its time; the counts in an event of calls may grow. */
+static void
+print_new_lines(const char *before, const char *text)
+{
+    for (size_t length; *text; text += length) {
+        char *line, *calls;
+
+        length = strcspn(text, "\n");
+        length += text[length] == '\n';
+        line = strndup(text, length);
+        if (line && strcspn(line, ":") < 20 && strchr(line, ':')) {
+            squeeze_blanks(line);
+            calls = strstr(line, " calls ");
+            if (calls) {
+                calls[7] = '\0';
+            }
+            if (!before || !strstr(before, line)) {
+                printf("%.*s", (int)length, text);
+            }
+        }
+        free(line);
+    }
+}
+
+/* Runs the command again and again: --watch shows it from the top of the
+ * screen,
+ * --follow prints the lines that the run before did not print.  Each time the
+ * registry is opened anew. */
+static int
+repeat_command(struct command_line *line)
+{
+    bool follow = line->option[OPTION_FOLLOW];
+    char *before = NULL, *text = NULL;
+    FILE *screen = stdout, *memory;
+    size_t size;
+    int status;
+
+    do {
+        fflush(screen);
+        memory = open_memstream(&text, &size);
+        if (!memory) {
+            free(before);
+            return say_no_memory();
+        }
+        stdout = memory;
+        status = run_command(line);
+        fflush(stdout);
+        fold_end();
+        fclose(memory);
+        stdout = screen;
+        if (follow) {
+            print_new_lines(before, text);
+            squeeze_blanks(text);
+        } else {
+            printf("%s%s\n", text_to_terminal() ? "\033[H\033[J" : "", text);
+        }
+        free(before);
+        before = text;
+        fflush(stdout);
+    } while (!status && !ferror(stdout) && sleep(follow ? 1 : 2) == 0);
+    free(before);
+    return status;
+}
+
 static int
 dispatch_command(struct command_line *line)
 {
@@ -292,7 +371,10 @@ dispatch_command(struct command_line *line)
                          line->group ? ": " : "");
     }
     status = check_operand_count(line);
-    return status == GO_ON ? run_command(line) : status;
+    return status != GO_ON ? status
+           : line->option[OPTION_WATCH] || line->option[OPTION_FOLLOW]
+               ? repeat_command(line)
+               : run_command(line);
 }
 
 /* Flushes standard output and returns the exit status: `status`, or a failure

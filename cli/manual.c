@@ -117,7 +117,7 @@ write_manual_entry(const struct command *command)
     putchar('\n');
     put_sentence(command->help);
     for (; note && note->help; note++) {
-        if (command->options & UINT64_C(1) << note->option) {
+        if (command->options & (option_set)1 << note->option) {
             printf(".br\n.BR \\-\\-");
             put_roff(option_rows[note->option].name);
             puts(" :");
@@ -233,7 +233,8 @@ write_command_cases(void)
     for (int i = 0; i < command_count; i++) {
         printf("    %s)\n        options='", case_pattern(commands[i].name));
         for (int k = 0; k < OPTION_COUNT; k++) {
-            if (commands[i].options & UINT64_C(1) << k && option_rows[k].help) {
+            if (commands[i].options & (option_set)1 << k &&
+                option_rows[k].help) {
                 printf("--%s ", option_rows[k].name);
             }
         }

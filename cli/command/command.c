@@ -76,7 +76,7 @@ add_options(struct draft *to, const struct command *command)
     char option[64];
 
     for (int i = 0; i < OPTION_COUNT; i++) {
-        if (command->options & UINT64_C(1) << i && option_rows[i].help) {
+        if (command->options & (option_set)1 << i && option_rows[i].help) {
             snprintf(option, sizeof(option), " [--%s%s%s]", option_rows[i].name,
                      option_rows[i].value ? " " : "",
                      option_rows[i].value ? option_rows[i].value : "");

@@ -60,7 +60,7 @@ struct command {
     const char *usage; /* its operands; options come from the table */
     const char *help;  /* one line; NULL: not shown */
     command_fn *run;
-    uint64_t options; /* TAKES(...); all commands take --dir and --help */
+    option_set options; /* TAKES(...); all commands take --dir and --help */
     enum registry_need registry;
     int least, most; /* operands; most -1: any number */
     int rest_from; /* number of operands before another program's command line,
@@ -99,6 +99,6 @@ command_fn init_command, backup_command, restore_command, apply_command,
     deferred_work_command, deferred_requeue_command, deferred_drop_command,
     deferred_repair_command, deferred_stats_command, exec_command, help_command,
     version_command, record_command, check_command, audit_command,
-    metrics_command, serve_command, doctor_command;
+    metrics_command, serve_command, doctor_command, top_command;
 
 #endif

@@ -12,7 +12,9 @@ enum option {
 #undef X
         OPTION_COUNT
 };
-#define TAKES(id) (UINT64_C(1) << OPTION_##id)
+/* A set of options, up to 128. */
+__extension__ typedef unsigned __int128 option_set;
+#define TAKES(id) ((option_set)1 << OPTION_##id)
 
 struct option_row {
     const char *name;

@@ -69,6 +69,8 @@
       "highest first: failed, calls, retries or p95; or name")                 \
     X(ALL, "all", NULL, "totals since the live state was created")             \
     X(SCOPES, "scopes", NULL, "also one row for each scope")                   \
+    X(WATCH, "watch", NULL, "print again every 2 s, until it is interrupted")  \
+    X(FOLLOW, "follow", NULL, "go on, and print what happens")                 \
     X(MOST, "most", "N", "print at most N rows")                               \
     X(LISTEN, "listen", "ADDRESS:PORT", "default 127.0.0.1:9747")              \
     X(OUTPUT, "output", "FILE", "write to FILE, replaced atomically")          \

@@ -73,7 +73,7 @@ read_guards(struct list *list, const struct policy *p, struct count *c,
 static void
 add_row(struct list *list, const struct list_row *row)
 {
-    (list->table ? list_add_row : list_put_row)(list, row);
+    list->add(list, row);
     list->shown++;
 }
 
@@ -151,6 +151,18 @@ list_missing(struct list *list)
     return rc;
 }
 
+int
+list_read(struct list *list)
+{
+    int rc = counts_read(list->registry, NULL, COUNTS_NOW, &list->counts);
+    int missing;
+
+    rc = rc ? rc : counts_sleeping(list->registry, &list->counts);
+    rc = rc ? rc : admin_each_policy(list->registry, list_policy, list);
+    missing = rc == 0 || rc == BIDE_EDAMAGED ? list_missing(list) : 0;
+    return rc ? rc : missing;
+}
+
 /* Reads the options.  Returns 0, or the exit status after an error message. */
 static int
 read_options(const struct command_line *line, struct list *list)
@@ -175,8 +187,8 @@ read_options(const struct command_line *line, struct list *list)
     return 0;
 }
 
-static void
-free_list(struct list *list)
+void
+list_free(struct list *list)
 {
     draft_free(&list->warnings.lines);
     draft_free(&list->temporary.lines);
@@ -196,22 +208,17 @@ list_command(struct command_line *line)
     if (status) {
         return status;
     }
-    rc = counts_read(line->registry, NULL, COUNTS_NOW, &list.counts);
-    rc = rc ? rc : counts_sleeping(line->registry, &list.counts);
-    if (rc) {
-        counts_free(&list.counts);
-        return say_failure(rc, "live state");
-    }
     if (line->option[OPTION_JSON]) {
+        list.add = list_put_row;
         list.object = json_object_new();
         list.array = json_in_array(list.object, "policies");
     } else {
+        list.add = list_add_row;
         list.table = list_table(&list);
     }
-    rc = admin_each_policy(line->registry, list_policy, &list);
-    printed = list_missing(&list);
+    rc = list_read(&list);
     printed = (list.table ? list_print_table(&list) : json_out(list.object)) ||
-              printed;
+              rc == BIDE_ENOMEM;
     status = rc < 0 ? say_failure(rc, "registry") : STATUS_DONE;
     if (printed) {
         status = say_no_memory();
@@ -219,6 +226,6 @@ list_command(struct command_line *line)
         say("%s: no policy matches", list.pattern);
         status = STATUS_ABSENT;
     }
-    free_list(&list);
+    list_free(&list);
     return status;
 }

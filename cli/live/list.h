@@ -28,6 +28,7 @@ struct list_notes {
     struct draft lines;
 };
 
+struct list_row;
 struct list {
     struct admin *registry;
     const char *pattern;             /* NULL: all policies */
@@ -35,6 +36,8 @@ struct list {
     bool all;                        /* totals instead of the last minute */
     bool scopes;                     /* a row for each scope */
     uint32_t most; /* JSON: limit of scopes, only unusual ones; 0: all */
+    void (*add)(struct list *list, const struct list_row *row);
+    void *arg; /* of the function */
     struct counts counts;
     bool unread;         /* the present policy could not be read */
     struct table *table; /* NULL: print JSON */
@@ -59,6 +62,11 @@ struct list_row {
     struct admin_guard worst;    /* the worst state of all scopes */
     bool is_default;             /* not defined: `default` applies */
 };
+
+/* Calls list->add for each policy and each undefined name that is used; rows
+ * are valid during the call.  Returns 0 or a BIDE_E code. */
+int list_read(struct list *list);
+void list_free(struct list *list); /* what it owns */
 
 /* Returns the rank of a row by --sort. */
 double list_rank(const struct list *list, const struct list_row *row);

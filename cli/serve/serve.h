@@ -5,7 +5,6 @@
  *   serve_api.c   the answers: /metrics, /api/...
  *   serve_now.c   the host and the trend of /api/now
  *   serve_past.c  /api/policies/NAME/past
- *   trend.c       rates and latencies of each policy in the last minutes
  *   listen.c      addresses
  *   page/         the web page, one file that is built into the program */
 #ifndef BIDE_CLI_SERVE_H
@@ -17,7 +16,7 @@
 #include <stdio.h>
 
 #include "cli/command/command.h"
-#include "trend.h"
+#include "cli/view/trend.h"
 
 /* ---- answers ---- */
 

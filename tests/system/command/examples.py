@@ -35,8 +35,8 @@ importance = postponable
 importance = postponable
 """
 # Exit statuses other than 0 that are no failure: the versions differ, there is a
-# warning, work remains.
-ANSWERS = {"diff": {1}, "check": {1, 2, 3}, "deferred replay": {1}, "deferred work": {1}}
+# warning, work remains, there is no terminal.
+ANSWERS = {"top": {1}, "diff": {1}, "check": {1, 2, 3}, "deferred replay": {1}, "deferred work": {1}}
 # Commands that run until a signal ends them.
 ENDLESS = re.compile(r"bide (serve|record .*--every|deferred (work|replay) (?!.*--until-empty).*--jobs)|ssh ")
 failed = ran = 0

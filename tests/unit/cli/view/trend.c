@@ -11,7 +11,7 @@
 
 #include <bide.h>
 #include "admin/live.h"
-#include "cli/serve/trend.h"
+#include "cli/view/trend.h"
 #include "rule/histogram.h"
 
 #define SECOND UINT64_C(1000000000)

@@ -1,6 +1,6 @@
 /* Lines of each policy over the last ten minutes, all its scopes together. They
  * are differences between readings of the live counters, so no history has to
- * be recorded.  No clock and no I/O. */
+ * be recorded. */
 #ifndef BIDE_CLI_TREND_H
 #define BIDE_CLI_TREND_H
 
@@ -11,6 +11,7 @@
 #include <bide.h>
 #include "rule/histogram.h"
 
+struct admin;
 struct admin_cell;
 
 #define TREND_STEP_NS UINT64_C(10000000000)
@@ -53,6 +54,9 @@ struct trend {
 };
 
 void trend_free(struct trend *t);
+
+/* Reads all cells of a registry; at the first time, also the recorded past. */
+void trend_read(struct trend *t, struct admin *registry, uint64_t now_ns);
 
 /* One reading: trend_begin, trend_add for every cell, trend_end.  trend_add
  * returns 0 or BIDE_ENOMEM; after BIDE_ENOMEM trend_end must not be called.
