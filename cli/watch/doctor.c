@@ -65,9 +65,8 @@ print_roles(const char *name, const char *dir, bool is_json)
 {
     static const struct table_column columns[] = {
         {"", 0}, {"", 0}, {"", TABLE_WRAP}};
-    struct json *object = is_json ? json_object_new() : NULL;
-    struct json *array = json_in_array(object, "may"), *j;
-    struct table *t = table_new(columns, 3);
+    struct json *object, *array, *j;
+    struct table *t;
     struct admin *admin = NULL;
     struct role_answer a;
     struct role_user u;
@@ -82,15 +81,20 @@ print_roles(const char *name, const char *dir, bool is_json)
     if (rc && rc != BIDE_EPERM) {
         return say_failure(rc, dir);
     }
+    object = is_json ? json_object_new() : NULL;
+    array = json_in_array(object, "may");
+    t = is_json ? NULL : table_new(columns, 3);
     json_put_text(object, "user", name);
     json_put_count(object, "uid", u.uid);
     for (int i = 0; i < ROLES; i++) {
         role_ask(dir, admin ? admin_live_path(admin) : "", i, &u, &a);
         status = *a.why ? STATUS_NO : status;
         word = a.unknown ? "unknown" : *a.why ? "no" : "yes";
-        table_row_of(t, role_words[i]);
-        table_cell(t, 1, "%s", word);
-        table_cell(t, 2, "%s%s%s", a.why, *a.run ? ": " : "", a.run);
+        if (t) {
+            table_row_of(t, role_words[i]);
+            table_cell(t, 1, "%s", word);
+            table_cell(t, 2, "%s%s%s", a.why, *a.run ? ": " : "", a.run);
+        }
         j = json_add_object(array);
         json_put_text(j, "what", role_words[i]);
         json_put_text(j, "may", word);

@@ -36,7 +36,7 @@ find_older_files(struct doctor *d)
     struct past *p = admin_past(d->admin);
     struct live *l = past_live(p, false);
     struct history_changes c = d->out->known.changes;
-    struct history_range none = {.until_ns = 0};
+    struct history_range none = {NULL, UINT64_MAX, UINT64_MAX, false};
     struct history_known known = {.joined = 0};
 
     if (past_compare(p, &c) == 1) {

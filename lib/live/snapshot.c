@@ -172,19 +172,21 @@ struct window {
     struct cell_snapshot slot[SLOTS], last;
 };
 
+/* Returns how far an age is from a minute. */
 static uint64_t
-distance_ns(const struct cell_snapshot *s, uint64_t now_ns)
+distance_ns(uint64_t age_ns)
 {
-    uint64_t age = now_ns - s->when_ns;
-
-    return age > WINDOW_NS ? age - WINDOW_NS : WINDOW_NS - age;
+    return age_ns > WINDOW_NS ? age_ns - WINDOW_NS : WINDOW_NS - age_ns;
 }
 
-/* Returns the snapshot nearest to a minute old; NULL if there is none. */
+/* Returns the snapshot nearest to a minute old; NULL if the cell, of this age,
+ * is nearer. */
 static struct cell_snapshot *
-choose_snapshot(struct window *w, uint64_t begun, uint64_t now_ns)
+choose_snapshot(struct window *w, uint64_t begun, uint64_t age_ns,
+                uint64_t now_ns)
 {
     struct cell_snapshot *best = NULL;
+    uint64_t nearest = distance_ns(age_ns);
 
     for (size_t i = 0; i < SLOTS; i++) {
         struct cell_snapshot *s = &w->slot[i];
@@ -192,9 +194,10 @@ choose_snapshot(struct window *w, uint64_t begun, uint64_t now_ns)
         if (s->when_ns && s->when_ns + SHORTEST_NS <= now_ns &&
             s->begun == begun && s->first < HISTOGRAM_BUCKETS && s->step > 0 &&
             s->step <= GROUP_MOST &&
-            (!best || distance_ns(s, now_ns) < distance_ns(best, now_ns)) &&
+            distance_ns(now_ns - s->when_ns) < nearest &&
             snapshot_crc(s) == s->crc) {
             best = s;
+            nearest = distance_ns(now_ns - s->when_ns);
         }
     }
     return best;
@@ -310,7 +313,7 @@ cell_read_window(struct live *l, uint32_t index, uint64_t now_ns,
         !live_copy(l, ring_of(index), w.slot, sizeof(w.slot))) {
         memset(w.slot, 0, sizeof(w.slot));
     }
-    s = choose_snapshot(&w, begun, now_ns);
+    s = choose_snapshot(&w, begun, over, now_ns);
     if (s && subtract_snapshot(&w, s)) {
         over = now_ns - s->when_ns;
         reading_of_words(&w.grown, window);

@@ -23,15 +23,23 @@ unit() {
         '[Install]' WantedBy=multi-user.target >"$MACHINE/over/etc/systemd/system/$1.service"
 }
 
+# In setup_file nothing can be skipped: sets SKIP to the reason, or `tree`.
+skip_file() {
+    export SKIP=''
+    if nm -D "$(dirname "$BIDE")/libbide.so" | grep -E "__(asan|tsan)_init" >/dev/null; then
+        SKIP="needs a build without sanitizers"
+    elif ! unshare --mount --pid --fork --net --cgroup true 2>/dev/null; then
+        SKIP="needs namespaces"
+    elif ! tree=$("$TOP/tests/system/tree.sh" "$BUILD"); then
+        SKIP=$tree
+    fi
+}
+
 setup_file() {
-    needs_plain_build
     local tree
     MACHINE=$BATS_FILE_TMPDIR
-    tree=$("$TOP/tests/system/tree.sh" "$BUILD") || {
-        [ $? -eq 77 ] && skip "$tree"
-        return 1
-    }
-    unshare --mount --pid --fork --net --cgroup true 2>/dev/null || skip "needs namespaces"
+    skip_file
+    [ -z "$SKIP" ] || return 0
     DESTDIR=$MACHINE/installed cmake --install "$BUILD" >/dev/null
     install -D "$SERVICE" "$MACHINE/over/opt/service"
     mkdir -p "$MACHINE/over/etc/systemd/system"
@@ -58,6 +66,7 @@ teardown_file() {
 }
 
 setup() {
+    [ -z "$SKIP" ] || skip "$SKIP"
     T=$BATS_TEST_TMPDIR
     MACHINE=$BATS_FILE_TMPDIR
     cd "$T" || return 1

@@ -109,7 +109,8 @@ all_files() {
     file=$(echo "$T"/live/*.live)
     gives 0 bide doctor
     says "services ask for a policy that is not defined: nobody"
-    # The first counter of the first stripe of the first cell.
+    # The first counter of the first stripe of the first cell, which has all stripes.
+    poke "$file" $((2686976 + 396)) ff
     poke "$file" $((69795840)) ffffffffffffffff
     found live "pay: the number of attempts is larger than possible"
     gives 1 bide doctor

@@ -94,6 +94,12 @@ a_young_cell_has_all_that_it_counted(void **state)
     assert_true(f.whole);
     assert_int_equal(f.succeeded, 7);
     assert_in_range(f.over_s, 0, 60);
+    /* Also after that reader has taken a snapshot. */
+    atomic_store(&cell_at(l, cell)->begun, clock_realtime_ns() - 5 * S);
+    read_at(l, cell, BEGIN);
+    f = read_at(l, cell, BEGIN + 4 * S);
+    assert_true(f.whole);
+    assert_int_equal(f.succeeded, 7);
     live_close(l);
 }
 
@@ -105,6 +111,7 @@ calls_that_begin_again_after_hours_have_a_short_window(void **state)
     uint32_t cell = scene_cell(l, "a");
     struct figures f;
 
+    atomic_store(&cell_at(l, cell)->begun, S); /* in 1970 */
     count(l, cell, 1000000, 100);
     cell_snapshot(l, cell, BEGIN);
     f = read_at(l, cell, BEGIN + 7200 * S);
@@ -146,6 +153,7 @@ readers_take_a_snapshot_if_calls_do_not(void **state)
     struct live *l = scene_open(s);
     uint32_t cell = scene_cell(l, "a");
 
+    atomic_store(&cell_at(l, cell)->begun, S); /* in 1970 */
     count(l, cell, 1000000, 100);
     cell_snapshot(l, cell, BEGIN);
     count(l, cell, 1000000, 5);

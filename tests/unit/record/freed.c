@@ -11,8 +11,8 @@
 enum { SCOPES = 12, CALLERS = 2, CHILDREN = 4 };
 
 /* Two steps of this length free a cell.  It is longer than a caller that runs
- * is off its CPU between two instructions. */
-#define FREE_AFTER (60 * MS)
+ * is off its CPU between two instructions, and a scope rests longer. */
+#define FREE_AFTER (200 * MS)
 
 static void
 record(struct scene *s, uint64_t free_after_ns)
@@ -205,7 +205,7 @@ history_equals_a_ledger_whoever_is_killed(void **state)
     struct sums sums;
 
     assert_true(l != MAP_FAILED);
-    l->turn_ns = 40 * MS;
+    l->turn_ns = 60 * MS;
     scene_init(s);
     scene_apply(s, "[pay]\nattempts = 3\n");
     for (int i = 0; i < CHILDREN; i++) {
