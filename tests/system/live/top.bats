@@ -13,9 +13,11 @@ setup_top() {
     done
 }
 
-screen() { timeout 60 tmux -S "$T/top" -f /dev/null "$@"; }
+# Each terminal has its own server: one that is ending would also end the next.
+screen() { timeout 60 tmux -S "$T/top-${terminals:-0}" -f /dev/null "$@"; }
 # top COLUMNS ROWS [WORD=VALUE...]: starts bide top; its exit status follows it.
 top() {
+    terminals=$((${terminals:-0} + 1))
     screen new-session -d -x "$1" -y "$2" \
         "$(printf '%q ' env LC_ALL=C.UTF-8 "${@:3}" "$BIDE" --dir "$DIR" top); echo \"# status \$?\"; stty -a; exec sleep 60"
 }
@@ -23,7 +25,7 @@ shows() { screen capture-pane -p | tee "$T/screen" | grep -E -- "$1" >/dev/null;
 type_in() { screen send-keys "$@"; }
 teardown() {
     cat "$T/screen" 2>/dev/null || true
-    [ ! -S "$T/top" ] || screen kill-server || true; }
+    screen kill-server 2>/dev/null || true; }
 
 @test "top shows the worst policy first, and its scopes, outcomes and rules on demand" {
     setup_top
