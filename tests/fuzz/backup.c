@@ -15,6 +15,7 @@
 #include "admin/backup.h"
 #include "admin/open.h"
 #include "base/crc32c.h"
+#include "base/paths.h"
 
 enum { HEAD = 88, SIZES = 40, CRCS = 72, FILES = 4 };
 
@@ -22,6 +23,14 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
 static char dir[] = "/tmp/bide-fuzz-XXXXXX", registry[64], new_one[64];
+
+static int
+make_registry(void)
+{
+    struct admin_init how = {.live_dir = dir};
+
+    return admin_init(registry, &how);
+}
 
 static int
 remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
@@ -41,13 +50,13 @@ static void
 write_seed(const char *folder)
 {
     struct admin *a = NULL;
-    uint64_t pieces;
+    struct admin_backup made;
     char path[300];
     FILE *f;
 
     snprintf(path, sizeof(path), "%s/backup", folder);
     f = fopen(path, "w+");
-    if (!f || admin_open(registry, &a) || admin_backup(a, f, &pieces)) {
+    if (!f || admin_open(registry, &a) || admin_backup(a, f, &made)) {
         abort();
     }
     admin_close(a);
@@ -65,7 +74,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     }
     snprintf(registry, sizeof(registry), "%s/old", dir);
     snprintf(new_one, sizeof(new_one), "%s/new", dir);
-    if (admin_init(registry, dir)) {
+    if (make_registry()) {
         abort();
     }
     atexit(remove_all);
@@ -104,7 +113,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
     struct admin_restored did;
     uint8_t *copy = malloc(length + 1);
-    struct stat st;
+    char path[sizeof(registry) + sizeof(PATH_REGISTRY) + 1];
     FILE *f = tmpfile();
     bool force = length & 1;
     int rc;
@@ -121,13 +130,14 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     rc = admin_restore(force ? registry : new_one, f, "it", force, &did);
     fclose(f);
     free(copy);
-    if (rc && !stat(registry, &st) && admin_init(registry, dir) == 0) {
-        abort(); /* the registry was gone */
+    snprintf(path, sizeof(path), "%s/" PATH_REGISTRY, registry);
+    if (rc && access(path, F_OK)) {
+        abort();
     }
     nftw(new_one, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     if (!rc && force) {
         nftw(registry, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-        if (admin_init(registry, dir)) {
+        if (make_registry()) {
             abort();
         }
     }

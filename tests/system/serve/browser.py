@@ -118,9 +118,10 @@ class Browser:
         return got["result"].get("value")
 
     def until(self, expression):
-        """Waits until the JavaScript expression is true."""
+        """Waits until the JavaScript expression is true; one that throws, as for an
+        element that is not there yet, is not."""
         end = time.monotonic() + PATIENCE
-        while not self.js(expression):
+        while not self.js(f"(() => {{ try {{ return {expression} }} catch {{ return false }} }})()"):
             if time.monotonic() > end:
                 raise Trouble(f"never true: {expression}\n{self.js('document.body.innerText')}")
             time.sleep(0.05)
