@@ -114,7 +114,6 @@ top_act(struct top *t, int key)
         {'p', "pause", NULL},
         {'r', "resume", NULL},
         {'b', "breaker", "breaker (open, closed, auto, reset): "},
-        {'w', "wake", NULL},
         {'R', "rollback", NULL},
     };
     const char *words[WORDS] = {0};
@@ -134,8 +133,7 @@ top_act(struct top *t, int key)
         split_words(line, words, &count);
         if (!acts[i].question || count > 2) {
             run_if_wanted(t, words, count,
-                          key != 'w' &&
-                              (count < 3 || strcmp(words[2], "reset")));
+                          count < 3 || strcmp(words[2], "reset"));
         }
         t->read_ns = 0;
     }

@@ -22,8 +22,7 @@ static const char help_text[] =
     "  e   set keys of the policy: attempts=2 wait_max=1s\n"
     "  p r pause, resume\n"
     "  b   breaker: open, closed, auto or reset\n"
-    "  R   roll back to the version before\n"
-    "  w   wake calls that wait\n\n"
+    "  R   roll back to the version before\n\n"
     "  q   quit\n\n"
     "The figures are of the last minute. The line of blocks is the last ten\n"
     "minutes of what the list is sorted by. With many policies the screen is\n"
@@ -206,7 +205,7 @@ draw_foot(struct top *t)
     attron(A_REVERSE);
     put_at(LINES - 1, 0, "%-*s", COLS,
            "q quit  ? help  Enter detail  s sort  / filter  e set  p pause"
-           "  r resume  b breaker  w wake  R rollback");
+           "  r resume  b breaker  R rollback");
     attroff(A_REVERSE);
 }
 
@@ -285,7 +284,7 @@ top_draw(struct top *t)
         top_draw_text(
             t->detail, t->line, t->column,
             "Esc back  q quit  arrows move  e set  p pause  r resume  "
-            "b breaker  w wake  R rollback");
+            "b breaker  R rollback");
     } else {
         erase();
         draw_head(t);
