@@ -54,21 +54,24 @@ role_user(const char *name, struct role_user *out)
         out->count = 1 + getgroups(ROLE_GROUPS - 1, out->groups + 1);
     } else if (p) {
         out->count = ROLE_GROUPS;
-        getgrouplist(p->pw_name, p->pw_gid, out->groups, &out->count);
+        if (getgrouplist(p->pw_name, p->pw_gid, out->groups, &out->count) < 0) {
+            out->count = ROLE_GROUPS; /* there are more */
+        }
     }
     return true;
 }
 
-static bool
-user_may(const struct role_user *u, const struct stat *st, unsigned wanted)
+bool
+role_may(uid_t user, const gid_t *groups, size_t count, const struct stat *st,
+         unsigned wanted)
 {
     unsigned shift = 0;
 
-    for (int i = 0; i < u->count && i < ROLE_GROUPS; i++) {
-        shift = u->groups[i] == st->st_gid ? 3 : shift;
+    for (size_t i = 0; i < count; i++) {
+        shift = groups[i] == st->st_gid ? 3 : shift;
     }
-    shift = u->uid == st->st_uid ? 6 : shift;
-    return u->uid == 0 || (st->st_mode >> shift & wanted) == wanted;
+    shift = user == st->st_uid ? 6 : shift;
+    return user == 0 || (st->st_mode >> shift & wanted) == wanted;
 }
 
 struct question {
@@ -159,7 +162,8 @@ judge_path(const struct question *q, const char *path, unsigned wanted)
             q->out->unknown = errno != ENOENT; /* else nothing is to be read */
             return;
         }
-        if (!user_may(q->user, &st, slash ? 1 : wanted)) {
+        if (!role_may(q->user->uid, q->user->groups, (size_t)q->user->count,
+                      &st, slash ? 1 : wanted)) {
             refuse(q, way, &st, slash ? 1 : wanted);
             return;
         }

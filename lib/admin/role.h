@@ -3,6 +3,7 @@
 #define BIDE_ADMIN_ROLE_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 enum { ROLES = 5, ROLE_GROUPS = 256 };
@@ -18,6 +19,11 @@ struct role_user {
 /* Finds a user by name or number; NULL: the caller, with this process's groups.
  * Returns false if the host has no such user. */
 bool role_user(const char *name, struct role_user *out);
+
+/* Reports whether a user with these groups has the rights `wanted` (4 read, 2
+ * write, 1 pass) to what `st` is of. */
+bool role_may(uid_t user, const gid_t *groups, size_t count,
+              const struct stat *st, unsigned wanted);
 
 struct role_answer {
     bool unknown;   /* the caller cannot see it */

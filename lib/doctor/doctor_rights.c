@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "admin/rights.h"
+#include "admin/role.h"
 #include "base/paths.h"
 #include "base/safe.h"
 #include "doctor.h"
@@ -20,27 +21,12 @@
 
 /* ---- what services may ---- */
 
-/* Reports whether a user with these groups has the rights `wanted` (4 read, 2
- * write, 1 pass). */
-static bool
-may_use(uid_t user, const gid_t *groups, size_t count, const struct stat *st,
-        unsigned wanted)
-{
-    unsigned shift = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        shift = groups[i] == st->st_gid ? 3 : shift;
-    }
-    shift = user == st->st_uid ? 6 : shift;
-    return user == 0 || (st->st_mode >> shift & wanted) == wanted;
-}
-
 /* As whom services come: as members of their group, else as the owner. */
 static bool
 may_services(const struct rights *r, const struct stat *st, unsigned wanted)
 {
-    return may_use(r->services == (gid_t)-1 ? r->owner : (uid_t)-1,
-                   &r->services, 1, st, wanted);
+    return role_may(r->services == (gid_t)-1 ? r->owner : (uid_t)-1,
+                    &r->services, 1, st, wanted);
 }
 
 /* Finds directories on the way to `path` that services cannot pass. */
@@ -253,7 +239,7 @@ may_program(const struct program *p, const char *path, unsigned wanted)
     struct stat st;
 
     return stat(path, &st) ||
-           may_use(p->user, p->group, p->groups, &st, wanted);
+           role_may(p->user, p->group, p->groups, &st, wanted);
 }
 
 static struct doctor_finding *
