@@ -68,6 +68,15 @@ under_clock() {
     faketime -f "$1" "$BIDE" --dir "$DIR" "${@:2}"
 }
 
+# live_on_disk: makes the registry anew, with its live file in $LIVE, which outlives a
+# boot; on a tmpfs nothing does.
+live_on_disk() {
+    LIVE=$(mktemp -d "$BUILD/live-XXXXXX")
+    [ "$(stat -f -c %T "$LIVE")" != tmpfs ] || skip "needs a build folder on a disk"
+    rm -rf "$DIR"
+    "$BIDE" --dir "$DIR" init --live "$LIVE" >/dev/null
+}
+
 # shop: applies three policies: pay, order, and mail, which extends order.
 shop() {
     cat >shop.ini <<'END'

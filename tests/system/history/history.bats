@@ -264,23 +264,18 @@ END
 }
 
 @test "after a reboot history continues and counts nothing twice" {
-    # A file on a tmpfs does not stay.
-    local disk
-    disk=$(mktemp -d "$BUILD/live-XXXXXX")
-    [ "$(stat -f -c %T "$disk")" != tmpfs ] || skip "needs a build folder on a disk"
-    rm -rf "$DIR"
-    bide init --live "$disk" >/dev/null
+    live_on_disk
     pay
     working pay 3
     bide record
     # Writes another boot's id into the live file.
-    printf 'otherboot' | dd of="$(echo "$disk"/*.live)" bs=1 seek=56 conv=notrunc 2>/dev/null
+    printf 'otherboot' | dd of="$(echo "$LIVE"/*.live)" bs=1 seek=56 conv=notrunc 2>/dev/null
     working pay 4
     bide record
     bide record
     gives 0 bide stats pay --since -1h --json
     json 'sum(r["calls"]["succeeded"] for r in j["rows"]) == 7'
-    rm -rf "$disk"
+    rm -rf "$LIVE"
 }
 
 @test "a full disk is reported by the recorder and does not affect services" {

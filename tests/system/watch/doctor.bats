@@ -147,11 +147,11 @@ all_files() {
 }
 
 @test "doctor reports a live file of an earlier boot or another registry" {
-    [ "$(stat --file-system --format %T "$T")" != tmpfs ] || skip "needs a file system that outlives a boot"
+    live_on_disk
     shop
     bide exec pay -- true
     local file
-    file=$(echo "$T"/live/*.live)
+    file=$(echo "$LIVE"/*.live)
     poke "$file" 56 ffffffffffffffffffffffffffffffff # the boot's id
     all_files >before
     found live "from an earlier boot"
@@ -161,6 +161,7 @@ all_files() {
     poke "$file" 40 ffffffffffffffffffffffffffffffff # the registry's
     found live "not a live file of this registry"
     gives 1 bide doctor
+    rm -rf "$LIVE"
 }
 
 @test "doctor judges the history of a registry that cannot be read" {
