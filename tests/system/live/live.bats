@@ -51,9 +51,12 @@ load ../registry
         rm -f tried
         "$BIDE" --dir "$DIR" exec --quiet pay -- \
             sh -c '[ -e tried ] && exec sleep 600; touch tried; exit 9' &
-        until_it pgrep -P $! sleep
-        pkill -KILL -P $! sleep & pkill -$signal -P $$ -f "exec --quiet pay"
-        wait $! || true
+        local pid=$! child
+        until_it pgrep -P "$pid" sleep
+        child=$(pgrep -P "$pid" sleep)
+        kill -"$signal" "$pid"
+        kill -KILL "$child" 2>/dev/null || true # it may have ended with it
+        wait "$pid" || true
     done
     gives 0 bide list --json
     json 'all(p["retries"] <= p["attempts"] / 2 for p in j["policies"])'
