@@ -132,20 +132,19 @@ doctor_deferred(struct doctor *d)
         judge_queue(d, s);
         return;
     }
-    f = doctor_find(d,
-                    rc == BIDE_EMISSING   ? s->lost.pieces
-                                                ? FINDING_DEFERRED_REMOVED
-                                                : FINDING_DEFERRED_ANEW
-                    : rc == BIDE_EDAMAGED ? FINDING_DEFERRED_DAMAGED
-                    : rc == BIDE_EFORMAT  ? strstr(pages_why(), PAGES_NEWER)
-                                                ? FINDING_DEFERRED_NEWER
-                                                : FINDING_DEFERRED_FORMAT
-                                          : FINDING_DEFERRED_UNREADABLE,
-                    doctor_file(d, PATH_DEFERRED),
-                    rc == BIDE_EMISSING  ? put_back
-                    : *pages_why()       ? pages_why()
-                    : rc == BIDE_EFORMAT ? "it is another file, without a queue"
-                                         : NULL);
+    f = doctor_find(
+        d,
+        rc == BIDE_EMISSING
+            ? s->lost.pieces ? FINDING_DEFERRED_REMOVED : FINDING_DEFERRED_ANEW
+        : rc == BIDE_EDAMAGED ? FINDING_DEFERRED_DAMAGED
+        : rc == BIDE_EFORMAT
+            ? pages_newer() ? FINDING_DEFERRED_NEWER : FINDING_DEFERRED_FORMAT
+            : FINDING_DEFERRED_UNREADABLE,
+        doctor_file(d, PATH_DEFERRED),
+        rc == BIDE_EMISSING  ? put_back
+        : *pages_why()       ? pages_why()
+        : rc == BIDE_EFORMAT ? "it is another file, without a queue"
+                             : NULL);
     f->rc = rc;
     f->count = s->lost.pieces;
 }

@@ -145,9 +145,8 @@ doctor_history(struct doctor *d)
         id = rc == BIDE_EMISSING    ? history_was_made(d->out->dir)
                                           ? FINDING_HISTORY_REMOVED
                                           : FINDING_HISTORY_NONE
-             : rc == BIDE_EFORMAT   ? strstr(pages_why(), PAGES_NEWER)
-                                          ? FINDING_HISTORY_NEWER
-                                          : FINDING_HISTORY_FOREIGN
+             : rc == BIDE_EFORMAT   ? pages_newer() ? FINDING_HISTORY_NEWER
+                                                    : FINDING_HISTORY_FOREIGN
              : rc == BIDE_ENOPOLICY ? FINDING_HISTORY_BROKEN /* another file */
              : rc != BIDE_EDAMAGED  ? FINDING_HISTORY_UNREADABLE
              : p ? FINDING_HISTORY_DAMAGED /* the readable can be kept */

@@ -35,6 +35,7 @@ enum {
 };
 
 static _Thread_local char why[256];
+static _Thread_local bool is_newer; /* `why` is of a file of a newer bide */
 
 const char *
 pages_why(void)
@@ -50,8 +51,16 @@ pages_format(const char *path, unsigned found, unsigned known)
     }
     pages_damaged("%s has format %u, and this bide knows %u\n%s: use that one",
                   path, found, known,
-                  found > known ? PAGES_NEWER : "an older bide wrote it");
+                  found > known ? "a newer bide wrote it"
+                                : "an older bide wrote it");
+    is_newer = found > known;
     return BIDE_EFORMAT;
+}
+
+bool
+pages_newer(void)
+{
+    return is_newer;
 }
 
 int
@@ -62,6 +71,7 @@ pages_damaged(const char *format, ...)
     va_start(args, format);
     vsnprintf(why, sizeof(why), format, args);
     va_end(args);
+    is_newer = false;
     return BIDE_EDAMAGED;
 }
 
@@ -69,6 +79,7 @@ int
 pages_failed(const char *path, int error)
 {
     snprintf(why, sizeof(why), "%s: %s", path, strerror(error));
+    is_newer = false;
     return error == ELOOP ? pages_damaged("%s: a loop of symbolic links", path)
                           : safe_code(error);
 }

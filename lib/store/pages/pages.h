@@ -82,9 +82,9 @@ int pages_check(struct pages *f);
 /* Returns the message of this thread's last failure of a function of pages.h,
  * "" if there was none.  BIDE_ENOMEM and BIDE_ELOCKED may have none. */
 const char *pages_why(void);
-/* Returns 0 for the format that is known, else BIDE_EFORMAT with a message,
- * which has PAGES_NEWER if a newer bide wrote the file. */
-#define PAGES_NEWER "a newer bide wrote it"
+/* Returns 0 for the format that is known, else BIDE_EFORMAT with a message. */
 int pages_format(const char *path, unsigned found, unsigned known);
+/* Reports whether the message is of a file that a newer bide wrote. */
+bool pages_newer(void);
 
 #endif
