@@ -172,7 +172,7 @@ judge_file(struct rights_fault *f, const struct rights *r, size_t i,
          lost = group != (gid_t)NOBODY && st->st_gid != group;
 
     f->group = lost ? group : st->st_gid;
-    f->mode = items[i].mask ? (mode | (mode & 011) << 2) & items[i].mask : mode;
+    f->mode = items[i].mask ? safe_mode_in(mode, items[i].mask) : mode;
     f->user = st->st_uid == r->owner ||
                       (items[i].mask && shared && (st->st_uid == 0 || !lost))
                   ? st->st_uid

@@ -194,6 +194,12 @@ give_to(int fd, mode_t mode, struct owner o)
     return fchmod(fd, mode);
 }
 
+mode_t
+safe_mode_in(mode_t directory, mode_t mask)
+{
+    return (directory | (directory & 011) << 2) & mask;
+}
+
 int
 safe_inherit(int fd, const char *path, mode_t mask)
 {
@@ -201,7 +207,7 @@ safe_inherit(int fd, const char *path, mode_t mask)
 
     return stat_directory(path, &st)
                ? -1
-               : give_to(fd, (st.stx_mode | (st.stx_mode & 011) << 2) & mask,
+               : give_to(fd, safe_mode_in(st.stx_mode, mask),
                          (struct owner){st.stx_uid, st.stx_gid});
 }
 

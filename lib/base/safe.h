@@ -33,9 +33,11 @@ int safe_open(const char *path);
 int safe_make(const char *path);
 /* Opens the file; makes it if it is missing, as safe_inherit. */
 int safe_open_or_make(const char *path, mode_t mask);
+/* Returns the rights of a file in a directory of this mode: who may write there
+ * may write it, and who may read or pass it may read it, within `mask`. */
+mode_t safe_mode_in(mode_t directory, mode_t mask);
 /* Gives a new file the owner (if the caller is root), group and rights of its
- * directory: who may write there may write it, and who may read or pass it may
- * read it, within `mask`. */
+ * directory. */
 int safe_inherit(int fd, const char *path, mode_t mask);
 /* Makes `path`, a name that is ours alone; removes what has that name. */
 int safe_make_anew(const char *path);
