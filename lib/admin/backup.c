@@ -133,20 +133,26 @@ append_checked(const char *dir, int file, FILE *to, struct head *h)
     return rc;
 }
 
+uint64_t
+backup_pieces(const char *dir, uint64_t *out_damaged)
+{
+    struct deferred_survey s;
+    int rc = deferred_survey(dir, &s);
+
+    free(s.held);
+    *out_damaged = rc ? 0 : s.damaged + s.damaged_pieces;
+    return rc ? 0 : s.waiting + s.leased + s.dead;
+}
+
 /* Says that records are damaged: the backup has them as they are. */
 static void
 warn_of_records(const char *dir, struct admin_backup *out)
 {
     struct history_survey found = {.damaged = 0};
-    struct deferred_survey s;
     struct pages *p = NULL;
     char path[PATH_MAX];
 
-    if (!deferred_survey(dir, &s)) {
-        out->pieces = s.waiting + s.leased + s.dead;
-        out->damaged[0] = s.damaged + s.damaged_pieces;
-    }
-    free(s.held);
+    out->pieces = backup_pieces(dir, &out->damaged[0]);
     if (!pages_open(backup_path(dir, PATH_HISTORY, path), &p)) {
         (void)history_survey(p, &found);
         out->damaged[1] = found.damaged;
@@ -182,16 +188,6 @@ backup_write(struct past *p, int first, FILE *to, struct admin_backup *out)
         rc = place_failed("the backup", errno);
     }
     return rc;
-}
-
-uint64_t
-backup_pieces(const char *dir)
-{
-    struct deferred_survey s;
-    int rc = deferred_survey(dir, &s);
-
-    free(s.held);
-    return rc ? 0 : s.waiting + s.leased + s.dead;
 }
 
 int

@@ -22,7 +22,8 @@ struct admin_restored {
     unsigned finished; /* as `kept`, of one that was interrupted before */
 };
 
-/* What a backup has of deferred work and of the history, in that order. */
+/* Tells what a backup has of deferred work and of the history, in that order.
+ */
 struct admin_backup {
     uint64_t pieces;       /* of deferred work */
     uint64_t damaged[2];   /* records, that are in it as they are */

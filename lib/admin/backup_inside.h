@@ -40,7 +40,8 @@ bool backup_has(const char *dir, int file);
 /* Copies bytes until the end or `most`; *out_crc is their checksum. */
 int backup_copy(FILE *from, FILE *to, uint64_t most, uint64_t *out_size,
                 uint32_t *out_crc);
-/* Counts the pieces of deferred work; 0 if it cannot be read. */
-uint64_t backup_pieces(const char *dir);
+/* Counts the pieces of deferred work, and what is damaged of it; 0 if it cannot
+ * be read. */
+uint64_t backup_pieces(const char *dir, uint64_t *out_damaged);
 
 #endif

@@ -11,7 +11,6 @@
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -232,6 +231,7 @@ static int
 begin_restoring(struct restoring *r, const char *dir, const char *command)
 {
     struct admin_restored *out = r->out;
+    uint64_t damaged;
     int rc = strlen(dir) < PATH_MAX / 2 ? place_make(dir)
                                         : place_failed("", ENAMETOOLONG);
 
@@ -245,7 +245,7 @@ begin_restoring(struct restoring *r, const char *dir, const char *command)
     out->finished = out->kept;
     out->kept = 0;
     remove_stage(r->stage); /* of one that was interrupted */
-    out->pieces = backup_pieces(dir);
+    out->pieces = backup_pieces(dir, &damaged);
     r->before_rc = past_open(dir, &r->before);
     if (r->before_rc == 0) {
         past_record_until_now(&r->before);
@@ -376,7 +376,7 @@ admin_restore(const char *dir, FILE *file, const char *name, bool force,
 {
     struct restoring r = {.lock = -1, .before_rc = 1, .out = out};
     char journal[PATH_MAX];
-    struct head h;
+    struct head h = {.made_ns = 0};
     int rc = backup_read_head(file, &h);
 
     *out = (struct admin_restored){.made_ns = h.made_ns};
@@ -415,25 +415,21 @@ admin_restore(const char *dir, FILE *file, const char *name, bool force,
 static int
 stage_adopted(struct restoring *r, FILE *f)
 {
-    char live[PATH_MAX], path[PATH_MAX], name[2 * REGISTRY_ID_SIZE + 6];
+    char live_dir[PATH_MAX], *live = NULL;
     uint8_t id[REGISTRY_ID_SIZE];
     struct head h;
-    int rc = f && getrandom(id, sizeof(id), 0) == sizeof(id)
-                 ? backup_write(&r->before, POLICIES, f, NULL)
-                 : place_failed(r->dir, errno);
+    int rc;
 
+    strcpy(live_dir, reader_live_path(r->before.reader));
+    rc = f ? writer_identity(dirname(live_dir), id, &live)
+           : place_failed(r->dir, errno);
+    rc = rc ? rc : backup_write(&r->before, POLICIES, f, NULL);
     rc = rc ? rc : (rewind(f), backup_read_head(f, &h));
-    if (rc) {
-        return rc;
-    }
-    for (size_t i = 0; i < sizeof(id); i++) {
-        snprintf(name + 2 * i, 8, "%02x.live", id[i]);
-    }
-    strcpy(live, reader_live_path(r->before.reader));
-    rc = fill_stage(r, f, &h, id, backup_path(dirname(live), name, path));
+    rc = rc ? rc : fill_stage(r, f, &h, id, live);
     if (!rc && backup_has(r->dir, HISTORY)) {
         rc = recording_adopt(r->dir, id); /* if interrupted, it is done again */
     }
+    free(live);
     return rc;
 }
 

@@ -80,11 +80,11 @@ place_failed(const char *path, int error)
                          path, strerror(error));
     case BIDE_ENOMEM:
         return place_say(BIDE_ENOMEM, "%s", strerror(error));
+    case BIDE_EPERM:
+        return place_say(BIDE_EPERM, "%s: %s", path, strerror(error));
     default:
-        return place_say(safe_refused(error) || safe_code(error) == BIDE_EPERM
-                             ? BIDE_EPERM
-                             : BIDE_ESYS,
-                         "%s: %s", path, safe_why(error));
+        return place_say(safe_refused(error) ? BIDE_EPERM : BIDE_ESYS, "%s: %s",
+                         path, safe_why(error));
     }
 }
 

@@ -94,28 +94,45 @@ create_locked(struct creation *c)
 }
 
 int
+writer_identity(const char *live_dir, uint8_t out_id[REGISTRY_ID_SIZE],
+                char **out_live)
+{
+    char hex[2 * REGISTRY_ID_SIZE + 1], *live;
+
+    if (getrandom(out_id, REGISTRY_ID_SIZE, 0) != REGISTRY_ID_SIZE) {
+        return place_failed("random numbers", errno);
+    }
+    for (int i = 0; i < REGISTRY_ID_SIZE; i++) {
+        sprintf(hex + 2 * i, "%02x", out_id[i]);
+    }
+    if (asprintf(&live, "%s/%s.live", live_dir, hex) < 0) {
+        return place_failed(live_dir, ENOMEM);
+    }
+    if (strlen(live) >= PATH_MAX) {
+        free(live);
+        return place_failed(live_dir, ENAMETOOLONG);
+    }
+    *out_live = live;
+    return 0;
+}
+
+int
 writer_create(const char *dir, const char *live_dir,
               int (*make_others)(const char *dir),
               uint8_t out_id[REGISTRY_ID_SIZE])
 {
     uint8_t id[REGISTRY_ID_SIZE];
-    char hex[2 * REGISTRY_ID_SIZE + 1], *live;
+    char *live;
     int lock, rc;
 
     if (!dir || !live_dir || live_dir[0] != '/') {
         return place_say(BIDE_EINVAL, "the live directory must begin with /");
     }
-    if (getrandom(id, sizeof(id), 0) != sizeof(id)) {
-        return place_failed("random numbers", errno);
+    rc = writer_identity(live_dir, id, &live);
+    if (rc) {
+        return rc;
     }
-    for (int i = 0; i < REGISTRY_ID_SIZE; i++) {
-        sprintf(hex + 2 * i, "%02x", id[i]);
-    }
-    if (asprintf(&live, "%s/%s.live", live_dir, hex) < 0) {
-        return place_failed(dir, ENOMEM);
-    }
-    rc = strlen(live) < PATH_MAX ? place_make(dir)
-                                 : place_failed(live_dir, ENAMETOOLONG);
+    rc = place_make(dir);
     if (!rc) {
         rc = place_lock(dir, "bide init", LOCK_WAIT_MS, &lock);
     }

@@ -12,7 +12,11 @@
 
 struct writer;
 
-/* Makes a registry in `dir`, and `dir` itself if it is missing (mode 2750).
+/* Draws the id of a new registry, and composes the path of its live file, which
+ * is malloc'ed. */
+int writer_identity(const char *live_dir, uint8_t out_id[REGISTRY_ID_SIZE],
+                    char **out_live);
+/* Makes a registry in `dir`, and `dir` itself if it is missing (place_make).
  * The path of the live file will be LIVE_DIR/<id>.live; live_dir is absolute
  * and is not made here.  An interrupted call leaves no registry.  `make_others`
  * (may be NULL) makes the other files of a registry; it is called under the
