@@ -251,7 +251,7 @@ is_about_counting(const struct doctor_finding *f, const char *live)
     case FINDING_SPACE_LOW:
         return false;
     case FINDING_RIGHTS_WRONG:
-        return f->version; /* it is needed */
+        return f->stops_counting;
     case FINDING_FILE_REFUSED:
         return name && strncmp(name, "/deferred.", 10) != 0 &&
                strncmp(name, "/history.", 9) != 0;

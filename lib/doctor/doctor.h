@@ -27,9 +27,10 @@ enum finding_id {
 struct doctor_finding {
     enum finding_id id;
     enum doctor_level level;
-    const char *area; /* "registry", "live", "history", "deferred", "space",
-                         "rights" */
-    int rc;           /* a BIDE_E code: the reason if `words` is "" */
+    const char *area;    /* "registry", "live", "history", "deferred", "space",
+                            "rights" */
+    int rc;              /* a BIDE_E code: the reason if `words` is "" */
+    bool stops_counting; /* of RIGHTS_WRONG: services count for themselves */
     uint32_t version;
     uint32_t user;
     uint64_t count, bytes, age_ns;

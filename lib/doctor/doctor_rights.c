@@ -131,7 +131,7 @@ find_rights(struct doctor *d, const struct rights_fault *f)
     for (size_t i = 0; i < d->out->count && !found; i++) {
         found = d->out->findings[i].id == id ? &d->out->findings[i] : NULL;
     }
-    if (found && (found->version || !f->is_needed)) {
+    if (found && (found->stops_counting || !f->is_needed)) {
         found->count++;
         return;
     }
@@ -142,7 +142,7 @@ find_rights(struct doctor *d, const struct rights_fault *f)
         found = doctor_find(d, id, f->path, NULL);
     }
     found->count = others + 1;
-    found->version = f->is_needed;
+    found->stops_counting = f->is_needed;
     snprintf(found->words, sizeof(found->words), "%s, not %s", f->is, f->right);
 }
 

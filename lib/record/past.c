@@ -181,9 +181,8 @@ compare_change(void *arg, const struct record *r)
 static int
 compare_changes(void *arg, const struct snapshot *s)
 {
-    struct comparing *c = arg;
-
     const uint32_t floor = reader_floor(s);
+    struct comparing *c = arg;
 
     c->found = c->known->sequence == 0;
     c->newest = (struct history_changes){.highest = c->known->highest,

@@ -375,13 +375,16 @@ is_trouble_over(const struct bide *b, int before)
 static void
 take_snapshots(struct bide *b)
 {
-    struct bide_policy *p = b->snapshot_next;
-    uint64_t now = b->live == b->own ? 0 : clock_monotonic_ns();
+    struct bide_policy *p = b->snapshot_next ? b->snapshot_next : b->policies;
+    uint64_t now;
 
-    if (now < b->snapshot_ns || b->live == b->own) {
+    if (b->live == b->own) {
         return;
     }
-    p = p ? p : b->policies;
+    now = clock_monotonic_ns();
+    if (now < b->snapshot_ns) {
+        return;
+    }
     for (int i = 0; p && i < SNAPSHOTS_AT_ONCE; i++, p = p->next) {
         const struct home *h = atomic_load(&p->home);
 
