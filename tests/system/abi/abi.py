@@ -89,7 +89,7 @@ class Reference:
     def __init__(self, path, present):
         self.path, self.present = path, present
 
-    def library(self, _name, _text):
+    def build(self, _name, _text):
         return self.path
 
     def may_grow(self, _name):
@@ -125,7 +125,7 @@ class Interface:
         self.node = re.search(r"^(\S+) \{", script, re.M).group(1)
         self.soname = "libbide.so." + re.search(r"\bSOVERSION (\d+)", cmake).group(1)
 
-    def library(self, name, text):
+    def build(self, name, text):
         """Makes a library of empty functions and returns its path."""
         path = os.path.join(self.folder, name)
         functions = api.functions(text)
@@ -168,7 +168,7 @@ def difference(old, new):
         if name in fields and new.may_grow(name) and old.may_grow(name):
             body = ";".join(fields[name][:len(known)]) + ";"
             text = re.sub(rf"(\bstruct {name}\s*\{{)[^{{}}]*\}}", rf"\g<1>{body}}}", text)
-    return abidiff(old.library("old", old.text), new.library("new", text))
+    return abidiff(old.build("old", old.text), new.build("new", text))
 
 
 def abidiff(old, new):
@@ -233,7 +233,7 @@ def reference_path(version):
 def renew(present):
     with open(reference_path(VERSION), "w", encoding="utf-8") as file:
         subprocess.run(["abidw", "--no-show-locs", "--no-comp-dir-path", "--no-corpus-path",
-                        present.library("present", present.text)], check=True, stdout=file)
+                        present.build("present", present.text)], check=True, stdout=file)
 
 
 def check_reference(folder, texts):
@@ -283,7 +283,7 @@ def main():
         sections = subprocess.run(["readelf", "-SW", SHARED], capture_output=True, text=True, check=True)
         if ".debug_info" not in sections.stdout:
             fault("libbide.so has no debug information, without which abidiff finds no difference")
-        found = abidiff(present.library("present", present.text), SHARED)
+        found = abidiff(present.build("present", present.text), SHARED)
         if found:
             fault(f"libbide.so differs from its header:\n{found}")
         check_sample(folder, texts)
