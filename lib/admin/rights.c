@@ -65,7 +65,7 @@ mode_of_part(const struct rights *r, enum part part)
     case HISTORY:
         return grouped ? 02775 : 0755;
     case LIVE:
-        return (grouped ? 02770 : 0700) | (top & 01) * 011;
+        return grouped ? 02771 : 0700 | (top & 01) * 011;
     default:
         return grouped ? 02770 : 0700;
     }
@@ -129,8 +129,8 @@ rights_read(const char *dir, const char *live, struct rights *out)
     if (stat(dir, &st)) {
         return -1;
     }
-    *out = (struct rights){.owner = st.st_uid,
-                           .is_private = !(st.st_mode & S_IRWXO)};
+    *out =
+        (struct rights){.owner = st.st_uid, .is_private = paths_private(dir)};
     snprintf(path, sizeof(path), "%s", live);
     dirname(path);
     group = st.st_uid ? (gid_t)NOBODY : rights_group("bide");
@@ -168,11 +168,14 @@ judge_file(struct rights_fault *f, const struct rights *r, size_t i,
 {
     gid_t group = group_of_part(r, items[i].part);
     mode_t mode = mode_of_part(r, items[i].part), missing;
+    mode_t mask = items[i].part == LIVE && r->is_private
+                      ? items[i].mask & SAFE_LOCK
+                      : items[i].mask;
     bool shared = mode & S_IWGRP,
          lost = group != (gid_t)NOBODY && st->st_gid != group;
 
     f->group = lost ? group : st->st_gid;
-    f->mode = items[i].mask ? safe_mode_in(mode, items[i].mask) : mode;
+    f->mode = items[i].mask ? safe_mode_in(mode, mask) : mode;
     f->user = st->st_uid == r->owner ||
                       (items[i].mask && shared && (st->st_uid == 0 || !lost))
                   ? st->st_uid

@@ -5,11 +5,12 @@
  *   policies/   root:bide-ops  2775
  *   history/    root:bide-ops  2775
  *   deferred/   root:bide      2770
- *   live dir.   root:bide      2771 (private: 2770)
+ *   live dir.   root:bide      2771
  *
  * Without operators 0755, without services 0700 and 0711; root stands for the
  * owner of DIR.  The rights of files are those of their directory
- * (safe_inherit). */
+ * (safe_inherit); of a private registry's live file for the group alone,
+ * because registries can share the directory. */
 #ifndef BIDE_ADMIN_RIGHTS_H
 #define BIDE_ADMIN_RIGHTS_H
 

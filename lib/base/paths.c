@@ -118,22 +118,35 @@ paths_absolute(const char *path)
     return all;
 }
 
+bool
+paths_private(const char *dir)
+{
+    struct stat st;
+
+    return !stat(dir, &st) && !(st.st_mode & S_IRWXO);
+}
+
 int
 paths_make_live(const char *dir, const char *path)
 {
     char copy[PATH_MAX], work[PATH_MAX];
     struct stat of_dir, of_work;
+    mode_t mode;
 
     snprintf(copy, sizeof(copy), "%s", path); /* live_open refuses a longer */
     snprintf(work, sizeof(work), "%s/" PATH_QUEUE, dir);
     if (!access(dirname(copy), F_OK) || errno != ENOENT) {
         return 0;
     }
-    return stat(dir, &of_dir) || stat(work, &of_work) ||
-                   safe_make_parents(copy) ||
+    if (stat(dir, &of_dir) || stat(work, &of_work)) {
+        return safe_code(errno);
+    }
+    /* Registries with a group can share one directory. */
+    mode = (of_work.st_mode & 02770) |
+           ((of_work.st_mode & S_IWGRP ? 07 : of_dir.st_mode) & 01) * 011;
+    return safe_make_parents(copy) ||
                    (safe_make_directory(
-                        copy,
-                        (of_work.st_mode & 02770) | (of_dir.st_mode & 011),
+                        copy, mode,
                         (struct owner){of_work.st_uid, of_work.st_gid}) &&
                     errno != EEXIST)
                ? safe_code(errno)

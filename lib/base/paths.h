@@ -2,6 +2,7 @@
 #ifndef BIDE_PATHS_H
 #define BIDE_PATHS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -39,9 +40,11 @@ int paths_live(char *buffer, size_t size);
  * working directory has no path (errno). */
 char *paths_absolute(const char *path);
 
+/* Reports whether a registry is private: others may not enter `dir`. */
+bool paths_private(const char *dir);
 /* Makes the directory of a registry's live file and its parents, unless it is
- * there: for those who may defer work; who may pass `dir` may pass it, to read
- * the live file.  0 or BIDE_E. */
+ * there: for those who may defer work; others may pass it, unless it is a
+ * private registry without a group.  0 or BIDE_E. */
 int paths_make_live(const char *dir, const char *path);
 
 #endif

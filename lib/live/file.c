@@ -232,13 +232,13 @@ live_look(const char *path, const uint8_t id[16], struct live_header *out)
 /* ---- a new file ---- */
 
 static int
-write_draft(int fd, const char *path, const uint8_t id[16])
+write_draft(int fd, const char *path, const uint8_t id[16], mode_t mask)
 {
     struct live_header h;
     struct stat st;
     int rc;
 
-    if (safe_inherit(fd, path, SAFE_FILE) || ftruncate(fd, (off_t)LIVE_SIZE)) {
+    if (safe_inherit(fd, path, mask) || ftruncate(fd, (off_t)LIVE_SIZE)) {
         return live_error(errno);
     }
     file_header(id, &h);
@@ -311,7 +311,8 @@ typedef int publish_fn(const struct file_draft *d, const char *to);
 
 static int
 make_file(const char *path, const char *directory, const uint8_t id[16],
-          publish_fn *publish, struct live_header *out, int *out_fd)
+          mode_t mask, publish_fn *publish, struct live_header *out,
+          int *out_fd)
 {
     struct file_draft d;
     uint64_t inode;
@@ -320,7 +321,7 @@ make_file(const char *path, const char *directory, const uint8_t id[16],
     if (rc) {
         return rc;
     }
-    rc = write_draft(d.fd, path, id);
+    rc = write_draft(d.fd, path, id, mask);
     rc = rc ? rc : publish(&d, path);
     if (d.name[0]) {
         unlink(d.name);
@@ -364,7 +365,7 @@ lock_directory(const char *directory, int *out)
  * the lock. */
 static int
 replace_file(const char *path, const char *directory, const uint8_t id[16],
-             struct live_header *out, int *out_fd)
+             mode_t mask, struct live_header *out, int *out_fd)
 {
     int lock = -1, rc = lock_directory(directory, &lock);
 
@@ -373,7 +374,7 @@ replace_file(const char *path, const char *directory, const uint8_t id[16],
     }
     rc = open_checked(path, id, out, out_fd);
     if (rc == STALE) {
-        rc = make_file(path, directory, id, rename_draft, out, out_fd);
+        rc = make_file(path, directory, id, mask, rename_draft, out, out_fd);
     }
     flock(lock, LOCK_UN); /* a child process may still have it open */
     close(lock);
@@ -381,8 +382,8 @@ replace_file(const char *path, const char *directory, const uint8_t id[16],
 }
 
 int
-file_attach(const char *path, const uint8_t id[16], struct live_header *out,
-            int *out_fd)
+file_attach(const char *path, const uint8_t id[16], mode_t mask,
+            struct live_header *out, int *out_fd)
 {
     char copy[PATH_MAX];
     const char *directory;
@@ -399,9 +400,9 @@ file_attach(const char *path, const uint8_t id[16], struct live_header *out,
     for (int i = 0; i < ATTACH_TRIES; i++) {
         rc = open_checked(path, id, out, out_fd);
         if (rc == BIDE_EMISSING) {
-            rc = make_file(path, directory, id, link_draft, out, out_fd);
+            rc = make_file(path, directory, id, mask, link_draft, out, out_fd);
         } else if (rc == STALE) {
-            rc = replace_file(path, directory, id, out, out_fd);
+            rc = replace_file(path, directory, id, mask, out, out_fd);
         } else {
             return rc;
         }

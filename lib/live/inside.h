@@ -74,9 +74,9 @@ bool live_has(struct live *l, uint64_t offset);
 bool live_copy(struct live *l, uint64_t offset, void *out, size_t size);
 bool live_write(struct live *l, uint64_t offset, const void *from, size_t size);
 
-/* Opens or makes the file; *out is its checked header.  In file.c. */
-int file_attach(const char *path, const uint8_t id[16], struct live_header *out,
-                int *out_fd);
+/* Opens or makes the file, with rights within `mask`.  In file.c. */
+int file_attach(const char *path, const uint8_t id[16], mode_t mask,
+                struct live_header *out, int *out_fd);
 /* Opens the file for reading, as live_look. */
 int file_look(const char *path, const uint8_t id[16], struct live_header *out,
               int *out_fd);

@@ -45,7 +45,7 @@ allocate_live(void)
 
 static int
 attach_file(struct live *l, const char *path, const uint8_t id[16],
-            bool reading)
+            bool reading, enum live_readers readers)
 {
     struct live_header h;
     struct stat st;
@@ -57,7 +57,10 @@ attach_file(struct live *l, const char *path, const uint8_t id[16],
     if (!l->path || !l->parts) {
         return BIDE_ENOMEM;
     }
-    rc = (reading ? file_look : file_attach)(path, id, &h, &fd);
+    rc = reading ? file_look(path, id, &h, &fd)
+                 : file_attach(path, id,
+                               readers == LIVE_FOR_ALL ? SAFE_FILE : SAFE_LOCK,
+                               &h, &fd);
     if (rc) {
         return rc;
     }
@@ -87,7 +90,7 @@ attach_file(struct live *l, const char *path, const uint8_t id[16],
 
 static int
 open_live(const char *path, const uint8_t id[16], bool reading,
-          struct live **out)
+          enum live_readers readers, struct live **out)
 {
     struct live *l = allocate_live();
     struct file_limit limit;
@@ -97,7 +100,7 @@ open_live(const char *path, const uint8_t id[16], bool reading,
         return BIDE_ENOMEM;
     }
     file_limit_begin(&limit);
-    rc = attach_file(l, path, id, reading);
+    rc = attach_file(l, path, id, reading, readers);
     file_limit_end(&limit);
     if (rc) {
         live_close(l);
@@ -111,17 +114,21 @@ open_live(const char *path, const uint8_t id[16], bool reading,
 }
 
 int
-live_open(const char *path, const uint8_t id[16], struct live **out)
+live_open(const char *path, const uint8_t id[16], enum live_readers readers,
+          struct live **out)
 {
-    return open_live(path, id, false, out);
+    return open_live(path, id, false, readers, out);
 }
 
 int
-live_open_reading(const char *path, const uint8_t id[16], struct live **out)
+live_open_reading(const char *path, const uint8_t id[16],
+                  enum live_readers readers, struct live **out)
 {
-    int rc = open_live(path, id, false, out);
+    int rc = open_live(path, id, false, readers, out);
 
-    return rc == BIDE_EPERM && open_live(path, id, true, out) == 0 ? 0 : rc;
+    return rc == BIDE_EPERM && open_live(path, id, true, readers, out) == 0
+               ? 0
+               : rc;
 }
 
 /* Returns the offset of the bodies in a private live state.  They follow the

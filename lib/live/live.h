@@ -30,18 +30,22 @@
 
 struct live;
 
+/* Who may read a new file, besides those who may write it. */
+enum live_readers { LIVE_FOR_ALL, LIVE_FOR_GROUP /* nobody */ };
+
 /* Attaches to the live file at `path`.  Makes the file if it is missing, from
  * an earlier boot or of an older format, and its directory if that is missing.
  * Fails with BIDE_EPERM, BIDE_EFULL, BIDE_ENOMEM, BIDE_EFORMAT (of a newer
  * format), BIDE_EDAMAGED (it belongs to another registry), BIDE_ELOCKED
  * (another process is replacing it: try later), BIDE_ESYS (or its filesystem
  * cannot reserve space).  Close with live_close. */
-int live_open(const char *path, const uint8_t id[16], struct live **out);
+int live_open(const char *path, const uint8_t id[16], enum live_readers readers,
+              struct live **out);
 
 /* As live_open, but if the file may only be read, opens it for that: what is
  * written into the live state stays in this process. */
 int live_open_reading(const char *path, const uint8_t id[16],
-                      struct live **out);
+                      enum live_readers readers, struct live **out);
 bool live_is_reading(const struct live *l);
 
 /* Checks the header of the file at `path`, which live_open may refuse, as a

@@ -59,7 +59,11 @@ past_live(struct past *p, bool create)
     if (!p->live && (create || access(path, F_OK) == 0 || errno != ENOENT)) {
         int rc = paths_make_live(p->dir, path);
 
-        rc = rc ? rc : live_open_reading(path, reader_id(p->reader), &p->live);
+        rc = rc ? rc
+                : live_open_reading(path, reader_id(p->reader),
+                                    paths_private(p->dir) ? LIVE_FOR_GROUP
+                                                          : LIVE_FOR_ALL,
+                                    &p->live);
         p->live_rc = rc ? rc : p->live_rc;
     }
     return p->live;

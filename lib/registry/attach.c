@@ -275,7 +275,9 @@ attach_live(struct bide *b)
     }
     rc = paths_make_live(b->dir, reader_live_path(b->reader));
     rc = rc ? rc
-            : live_open(reader_live_path(b->reader), reader_id(b->reader), &l);
+            : live_open(reader_live_path(b->reader), reader_id(b->reader),
+                        paths_private(b->dir) ? LIVE_FOR_GROUP : LIVE_FOR_ALL,
+                        &l);
     if (rc == 0) {
         rc = use_live(b, l);
         if (rc) {

@@ -170,7 +170,8 @@ main(int argc, char **argv)
     hours = race_number(argv[5]);
     cells = calloc((size_t)policies, sizeof(*cells));
     stop_on_error("reader", reader_open(argv[1], &reader));
-    stop_on_error("live", live_open(argv[2], reader_id(reader), &l));
+    stop_on_error("live",
+                  live_open(argv[2], reader_id(reader), LIVE_FOR_ALL, &l));
     for (long i = 0; cells && i < policies; i++) {
         char name[32];
 

@@ -83,7 +83,14 @@ everybody() {
         gives 6 as observer $command
     done
     gives 1 setpriv --reuid 70001 --regid 70001 --clear-groups cat "$T"/live/*.live
+    # At a boot the live directory is made for all registries, and may be passed.
+    rm -r "$T/live"
+    install -d -m 2771 -g 70100 "$T/live"
+    gives 0 as service exec pay -- true
+    gives 1 setpriv --reuid 70001 --regid 70001 --clear-groups cat "$T"/live/*.live
+    gives 0 bide doctor
     gives 0 bide init # stays private
+    says "nothing to do"
     gives 6 as observer list
     gives 0 bide init --public
     gives 0 as observer list --json

@@ -218,7 +218,7 @@ crowd_process(struct crowd c, int process)
     struct crowd all[THREADS];
     pthread_t threads[THREADS];
 
-    CHECK(live_open(c.s->path, c.s->id, &c.l) == 0);
+    CHECK(live_open(c.s->path, c.s->id, LIVE_FOR_ALL, &c.l) == 0);
     for (int i = 0; i < THREADS; i++) {
         all[i] = c;
         all[i].runner = process * THREADS + i;
@@ -284,7 +284,7 @@ make_cells_forever(struct scene *s)
 {
     struct live *l = NULL;
 
-    CHECK(live_open(s->path, s->id, &l) == 0);
+    CHECK(live_open(s->path, s->id, LIVE_FOR_ALL, &l) == 0);
     for (uint32_t i = 0; i < 50000; i++) {
         char name[32];
         uint32_t index;

@@ -206,7 +206,7 @@ count_apps(void *arg)
     struct live *l = NULL;
     uint32_t index;
 
-    CHECK(live_open(s->path, s->id, &l) == 0);
+    CHECK(live_open(s->path, s->id, LIVE_FOR_ALL, &l) == 0);
     CHECK(cell_find(l, "a", "", true, &index) == 0);
     bide_app("something-else"); /* makes the codes differ from the parent's */
     cell_count_outcome(l, index, bide_app("two"));

@@ -69,11 +69,11 @@ open_where_nothing_fits(void *arg)
     struct live *l = NULL;
 
     mount_small(s, "2m");
-    CHECK(live_open(s->path, s->id, &l) == BIDE_EFULL);
+    CHECK(live_open(s->path, s->id, LIVE_FOR_ALL, &l) == BIDE_EFULL);
     CHECK(l == NULL);
     CHECK(files_in(s) == 0);
     enlarge_filesystem(s, "3m");
-    CHECK(live_open(s->path, s->id, &l) == 0);
+    CHECK(live_open(s->path, s->id, LIVE_FOR_ALL, &l) == 0);
     CHECK(files_in(s) == 2);
     live_close(l);
 }
@@ -126,7 +126,7 @@ fill_and_go_on(void *arg)
     uint32_t cells, index, used;
 
     mount_small(s, "4m");
-    CHECK(live_open(s->path, s->id, &l) == 0);
+    CHECK(live_open(s->path, s->id, LIVE_FOR_ALL, &l) == 0);
     h = live_header(l);
     cells = fill_up(l);
     CHECK(cells > 8 && cells < 1000);
@@ -138,7 +138,7 @@ fill_and_go_on(void *arg)
     }
     CHECK(atomic_load(&h->cells_used) == used && used == cells);
 
-    CHECK(live_open(s->path, s->id, &late) == 0);
+    CHECK(live_open(s->path, s->id, LIVE_FOR_ALL, &late) == 0);
     for (uint32_t i = 0; i < cells; i++) { /* reading still works */
         cell_read(late, i, &r);
         CHECK(cell_at(late, i));
@@ -174,7 +174,7 @@ fold_without_space(void *arg)
     uint32_t index, i;
 
     mount_small(s, "3m");
-    CHECK(live_open(s->path, s->id, &l) == 0);
+    CHECK(live_open(s->path, s->id, LIVE_FOR_ALL, &l) == 0);
     CHECK(live_open_private(&from) == 0);
     CHECK(cell_find(from, "a", "", true, &index) == 0);
     atomic_fetch_add(&cell_stripe(from, index, 0)->counter[0], 9);

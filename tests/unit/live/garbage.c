@@ -174,7 +174,7 @@ run_trial(void *arg)
     char name[16];
 
     alarm(LIMIT_S);
-    CHECK(live_open(t->s->path, t->s->id, &l) == 0);
+    CHECK(live_open(t->s->path, t->s->id, LIVE_FOR_ALL, &l) == 0);
     CHECK(live_open_private(&private) == 0);
     CHECK(cell_find(private, "a", "", true, &index) == 0);
     for (uint32_t i = 0; i < CELLS; i++) {
@@ -184,7 +184,7 @@ run_trial(void *arg)
     sleeper_enter(l, 1, 1, 1, bide_errno(EIO), UINT64_MAX);
     write_garbage_somewhere(t, l);
     use_everything(l, private);
-    if (live_open(t->s->path, t->s->id, &again) == 0) {
+    if (live_open(t->s->path, t->s->id, LIVE_FOR_ALL, &again) == 0) {
         use_everything(again, private);
     }
     live_close(again);
@@ -221,7 +221,7 @@ attach_trial(void *arg)
     int rc;
 
     alarm(LIMIT_S);
-    rc = live_open(t->s->path, t->s->id, &l);
+    rc = live_open(t->s->path, t->s->id, LIVE_FOR_ALL, &l);
     CHECK(rc == 0 || rc == BIDE_EDAMAGED || rc == BIDE_EFORMAT);
     CHECK((rc == 0) == (l != NULL));
     live_close(l);

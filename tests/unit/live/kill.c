@@ -19,7 +19,7 @@ count_forever(struct scene *s, struct told *told, uint32_t me)
     struct stripe *stripe;
     uint32_t index;
 
-    CHECK(live_open(s->path, s->id, &l) == 0);
+    CHECK(live_open(s->path, s->id, LIVE_FOR_ALL, &l) == 0);
     CHECK(cell_find(l, "a", "", true, &index) == 0);
     stripe = cell_stripe(l, index, me % live_stripes(l));
     CHECK(stripe);
@@ -105,7 +105,7 @@ open_forever(struct scene *s, _Atomic uint64_t *opened)
     for (;;) {
         struct live *l = NULL;
 
-        CHECK(live_open(s->path, s->id, &l) == 0);
+        CHECK(live_open(s->path, s->id, LIVE_FOR_ALL, &l) == 0);
         unlink(s->path);
         live_close(l);
         atomic_fetch_add(opened, 1);

@@ -159,7 +159,7 @@ a_wrong_header_is_replaced_or_refused(void **state)
             pwrite(fd, &rows[i].value, rows[i].size, (off_t)rows[i].offset),
             rows[i].size);
         close(fd);
-        rc = live_open(s->path, s->id, &l);
+        rc = live_open(s->path, s->id, LIVE_FOR_ALL, &l);
         switch (rows[i].fate) {
         case KEPT:
         case REPLACED:
@@ -190,9 +190,9 @@ replaces_after_boot(const char *path, const struct scene *s)
     struct live *old, *l;
     bool same;
 
-    assert_int_equal(live_open(path, s->id, &old), 0);
+    assert_int_equal(live_open(path, s->id, LIVE_FOR_ALL, &old), 0);
     live_header(old)->boot_id[3] ^= 1;
-    assert_int_equal(live_open(path, s->id, &l), 0);
+    assert_int_equal(live_open(path, s->id, LIVE_FOR_ALL, &l), 0);
     same = live_is_current(old);
     live_close(l);
     live_close(old);
@@ -247,13 +247,16 @@ anything_but_a_regular_file_is_left_alone(void **state)
 
     directory_of(s, directory);
     assert_int_equal(mkdir(s->path, 0700), 0);
-    assert_int_equal(live_open(s->path, s->id, &l), BIDE_EDAMAGED);
+    assert_int_equal(live_open(s->path, s->id, LIVE_FOR_ALL, &l),
+                     BIDE_EDAMAGED);
     assert_int_equal(rmdir(s->path), 0);
     assert_int_equal(mkfifo(s->path, 0600), 0);
-    assert_int_equal(live_open(s->path, s->id, &l), BIDE_EDAMAGED);
+    assert_int_equal(live_open(s->path, s->id, LIVE_FOR_ALL, &l),
+                     BIDE_EDAMAGED);
     assert_int_equal(unlink(s->path), 0);
     assert_int_equal(symlink("elsewhere", s->path), 0);
-    assert_int_equal(live_open(s->path, s->id, &l), BIDE_EDAMAGED);
+    assert_int_equal(live_open(s->path, s->id, LIVE_FOR_ALL, &l),
+                     BIDE_EDAMAGED);
     assert_null(l);
 }
 
@@ -263,7 +266,7 @@ open_and_report(void *arg)
     struct scene *s = arg;
     struct live *l = NULL;
 
-    CHECK(live_open(s->path, s->id, &l) == 0);
+    CHECK(live_open(s->path, s->id, LIVE_FOR_ALL, &l) == 0);
     CHECK(live_is_current(l));
     atomic_fetch_add(&live_header(l)->cells_refused, 1);
 }
@@ -345,7 +348,8 @@ a_held_lock_does_not_block_other_processes_for_long(void **state)
     directory_of(s, directory);
     fd = open(directory, O_RDONLY | O_DIRECTORY);
     assert_int_equal(flock(fd, LOCK_EX), 0);
-    assert_int_equal(live_open(s->path, s->id, &other), BIDE_ELOCKED);
+    assert_int_equal(live_open(s->path, s->id, LIVE_FOR_ALL, &other),
+                     BIDE_ELOCKED);
     assert_null(other);
     close(fd);
     live_close(scene_open(s));
@@ -359,7 +363,7 @@ open_with_small_files(void *arg)
     struct live *l = NULL;
 
     CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
-    CHECK(live_open(s->path, s->id, &l) == BIDE_EFULL);
+    CHECK(live_open(s->path, s->id, LIVE_FOR_ALL, &l) == BIDE_EFULL);
     CHECK(l == NULL);
     CHECK(live_open_private(&l) == 0);
     CHECK(setrlimit(RLIMIT_FSIZE, &none) == 0);
@@ -399,7 +403,7 @@ open_as_nobody(void *arg)
         CHECK(setgroups(0, NULL) == 0);
         CHECK(setgid(65534) == 0 && setuid(65534) == 0);
     }
-    CHECK(live_open(s->path, s->id, &l) == BIDE_EPERM);
+    CHECK(live_open(s->path, s->id, LIVE_FOR_ALL, &l) == BIDE_EPERM);
     CHECK(l == NULL);
 }
 
@@ -434,7 +438,7 @@ use_after_closing_all(void *arg)
     uint32_t index;
     char other[128];
 
-    CHECK(live_open(s->path, s->id, &l) == 0);
+    CHECK(live_open(s->path, s->id, LIVE_FOR_ALL, &l) == 0);
     CHECK(cell_find(l, "a", "", true, &index) == 0);
     for (int fd = 3; fd < 100; fd++) {
         close(fd);
@@ -461,7 +465,7 @@ close_after_closing_all(void *arg)
     struct scene *s = arg;
     struct live *l = NULL;
 
-    CHECK(live_open(s->path, s->id, &l) == 0);
+    CHECK(live_open(s->path, s->id, LIVE_FOR_ALL, &l) == 0);
     for (int fd = 3; fd < 100; fd++) {
         close(fd);
     }

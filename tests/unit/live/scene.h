@@ -81,7 +81,7 @@ scene_open(const struct scene *s)
 {
     struct live *l = NULL;
 
-    assert_int_equal(live_open(s->path, s->id, &l), 0);
+    assert_int_equal(live_open(s->path, s->id, LIVE_FOR_ALL, &l), 0);
     assert_non_null(l);
     return l;
 }

@@ -258,7 +258,7 @@ open_again(const struct container *c)
 {
     struct live *l;
 
-    if (live_open(c->scene->path, c->scene->id, &l)) {
+    if (live_open(c->scene->path, c->scene->id, LIVE_FOR_ALL, &l)) {
         _exit(98);
     }
     return l;

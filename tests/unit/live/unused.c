@@ -212,7 +212,7 @@ flood(void *arg)
     uint32_t made = 0, index, inc;
     char name[32];
 
-    CHECK(live_open(s->path, s->id, &l) == 0);
+    CHECK(live_open(s->path, s->id, LIVE_FOR_ALL, &l) == 0);
     for (uint32_t i = 0; i < SHARE + 1000; i++) {
         int rc;
 
@@ -263,7 +263,7 @@ churn(struct scene *s, bool frees)
 {
     struct live *l = NULL;
 
-    CHECK(live_open(s->path, s->id, &l) == 0);
+    CHECK(live_open(s->path, s->id, LIVE_FOR_ALL, &l) == 0);
     for (uint32_t i = 0;; i++) {
         char scope[32];
         uint32_t index, inc;

@@ -50,7 +50,7 @@ an_announcement_wakes_sleepers_of_other_processes(void **state)
             struct live *own = NULL;
             struct nap n = {NULL, awake, ready[1]};
 
-            CHECK(live_open(s->path, s->id, &own) == 0);
+            CHECK(live_open(s->path, s->id, LIVE_FOR_ALL, &own) == 0);
             n.cell = cell_at(own, 0);
             nap(&n);
             _exit(0);

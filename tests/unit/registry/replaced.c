@@ -144,7 +144,9 @@ shared_cell(struct scene *s, const char *name, struct live **out_live)
     uint32_t index;
 
     assert_int_equal(reader_open(s->dir, &r), 0);
-    assert_int_equal(live_open(reader_live_path(r), reader_id(r), out_live), 0);
+    assert_int_equal(
+        live_open(reader_live_path(r), reader_id(r), LIVE_FOR_ALL, out_live),
+        0);
     reader_close(r);
     assert_int_equal(cell_find(*out_live, name, "", false, &index), 0);
     return cell_at(*out_live, index);
