@@ -33,8 +33,8 @@ struct top {
     size_t count;
     struct top_row *rows; /* by rank, those that the filter chooses */
     struct trend trend;
-    uint64_t read_ns, took_ns, trend_ns; /* CLOCK_MONOTONIC */
-    char failure[160];                   /* of the last reading; "": none */
+    uint64_t read_ns, took_ns; /* CLOCK_MONOTONIC */
+    char failure[160];         /* of the last reading; "": none */
     char selected[BIDE_NAME_MAX + 1];
     size_t first;        /* row at the top of the screen */
     char *detail;        /* text about the selected policy; NULL: the list */

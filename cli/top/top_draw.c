@@ -60,14 +60,6 @@ alarm_colour(int level)
 
 /* ---- the list ---- */
 
-static int
-compare_to_trend(const void *name, const void *one)
-{
-    const struct trend_policy *const *p = one;
-
-    return strcmp(name, (*p)->name);
-}
-
 /* Draws the last ten minutes of what the list is sorted by. */
 static void
 draw_trend(const struct top *t, const char *name, int y, int x, int width)
@@ -77,18 +69,14 @@ draw_trend(const struct top *t, const char *name, int y, int x, int width)
                                                [NOW_FAILED] = TREND_FAILED,
                                                [NOW_RETRIES] = TREND_RETRIES,
                                                [NOW_P95] = TREND_P95_MS};
-    struct trend_policy **found =
-        t->trend.count && text_is_utf8()
-            ? bsearch(name, t->trend.list, t->trend.count,
-                      sizeof(*t->trend.list), compare_to_trend)
-            : NULL;
+    const struct trend_policy *found =
+        text_is_utf8() ? trend_find(&t->trend, name) : NULL;
     double values[TREND_POINTS], top = 0;
     char *line;
 
     for (size_t i = 0; found && i < TREND_POINTS; i++) {
         double value =
-            (double)(*found)
-                ->line[lines_of[t->by_name ? NOW_CALLS : t->sort]][i];
+            (double)found->line[lines_of[t->by_name ? NOW_CALLS : t->sort]][i];
 
         values[i] = value > 0 ? value : 0;
         top = values[i] > top ? values[i] : top;

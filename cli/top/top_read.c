@@ -130,9 +130,8 @@ top_read(struct top *t)
     if (rc == 0) {
         rc = list_read(&list);
         list_free(&list);
-        if (begin - t->trend_ns >= TREND_STEP_NS || !t->trend_ns) {
+        if (!t->trend.begun || begin - t->trend.step_ns >= TREND_STEP_NS) {
             trend_read(&t->trend, list.registry, begin);
-            t->trend_ns = begin;
         }
         admin_close(list.registry);
     }

@@ -37,8 +37,8 @@ find_name_place(const struct trend *t, const char *name)
     return low;
 }
 
-static struct trend_policy *
-find_trend_policy(const struct trend *t, const char *name)
+struct trend_policy *
+trend_find(const struct trend *t, const char *name)
 {
     size_t at = find_name_place(t, name);
 
@@ -90,7 +90,7 @@ int
 trend_add(void *trend, const struct admin_cell *c)
 {
     struct trend *t = trend;
-    struct trend_policy *one = find_trend_policy(t, c->name);
+    struct trend_policy *one = trend_find(t, c->name);
 
     if (!one && t->count >= TREND_MOST) {
         t->left_out++;

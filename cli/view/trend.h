@@ -55,6 +55,9 @@ struct trend {
 
 void trend_free(struct trend *t);
 
+/* Returns the policy of this name; NULL if there is none. */
+struct trend_policy *trend_find(const struct trend *t, const char *name);
+
 /* Reads all cells of a registry; at the first time, also the recorded past. */
 void trend_read(struct trend *t, struct admin *registry, uint64_t now_ns);
 

@@ -1,9 +1,6 @@
 /* Reads the counters and the recorded past for a trend. */
 #include "trend.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include <bide.h>
 #include "admin/live.h"
 #include "admin/open.h"
@@ -20,22 +17,12 @@ struct trend_start {
     uint64_t now_ns; /* wall clock of the first reading */
 };
 
-static int
-compare_to_name(const void *name, const void *one)
-{
-    const struct trend_policy *const *p = one;
-
-    return strcmp(name, (*p)->name);
-}
-
 /* Adds the part of a recorded interval that each point covers. */
 static int
 add_recorded_interval(void *arg, const struct history_interval *i)
 {
     const struct trend_start *b = arg;
-    struct trend_policy **found =
-        bsearch(i->name, b->trend->list, b->trend->count,
-                sizeof(*b->trend->list), compare_to_name);
+    struct trend_policy *found = trend_find(b->trend, i->name);
     struct bide_stats s;
 
     if (!found || i->end_ns <= i->begin_ns ||
@@ -51,7 +38,7 @@ add_recorded_interval(void *arg, const struct history_interval *i)
         from = from > i->begin_ns ? from : i->begin_ns;
         end = end < i->end_ns ? end : i->end_ns;
         if (from < end) {
-            float(*line)[TREND_POINTS] = (*found)->line;
+            float(*line)[TREND_POINTS] = found->line;
 
             share = (double)(end - from) / (double)TREND_STEP_NS * per_s;
             line[TREND_CALLS][k] += (float)(share * (double)counter_calls(&s));
