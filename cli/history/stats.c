@@ -178,7 +178,6 @@ static const struct count *
 sum_before(const struct counts *cells, size_t i)
 {
     const struct count *end = counts_end(cells), *one = &cells->list[i];
-    struct count total;
     size_t shown = 0;
 
     if (!counts_first(cells, i)) {
@@ -188,9 +187,7 @@ sum_before(const struct counts *cells, size_t i)
          one++) {
         shown += !one->cell.only_scopes;
     }
-    return shown > 1 && counts_find(cells, cells->list[i].cell.name, &total)
-               ? total.sum
-               : NULL;
+    return shown > 1 ? counts_sum(cells, cells->list[i].cell.name) : NULL;
 }
 
 static int

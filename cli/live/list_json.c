@@ -59,7 +59,7 @@ put_scopes(struct json *j, const struct policy *p, const struct count *c,
         struct json *one;
 
         if (!part->cell.only_scopes &&
-            (most == 0 || (left > 0 && (now->exhausted + now->refused > 0 ||
+            (most == 0 || (left > 0 && (counter_failed(now) > 0 ||
                                         !guard_is_usual(&part->guard))))) {
             left -= most > 0;
             one = json_add_object(array);

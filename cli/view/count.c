@@ -112,18 +112,10 @@ add_sleeper(void *arg, const struct admin_sleeper *s)
 }
 
 static int
-compare_names(const void *a, const void *b)
-{
-    const struct count *x = a, *y = b;
-
-    return strcmp(x->cell.name, y->cell.name);
-}
-
-static int
 compare_counts(const void *a, const void *b)
 {
     const struct count *x = a, *y = b;
-    int order = compare_names(a, b);
+    int order = strcmp(x->cell.name, y->cell.name);
 
     return order ? order : strcmp(x->cell.scope, y->cell.scope);
 }
@@ -255,17 +247,29 @@ add_count(struct count *total, const struct count *part)
     to->scopes_refused += from->scopes_refused;
 }
 
+static int
+compare_to_name(const void *name, const void *one)
+{
+    const struct count *c = one;
+
+    return strcmp(name, c->cell.name);
+}
+
+const struct count *
+counts_sum(const struct counts *c, const char *name)
+{
+    return c->sum_count ? bsearch(name, c->sums, c->sum_count, sizeof(*c->sums),
+                                  compare_to_name)
+                        : NULL;
+}
+
 /* Copies the figures of the sum, if there is one, to a total. */
 static void
 copy_sum(const struct counts *c, struct count *total)
 {
-    const struct count *sum = c->sum_count
-                                  ? bsearch(total, c->sums, c->sum_count,
-                                            sizeof(*c->sums), compare_names)
-                                  : NULL;
+    const struct count *sum = counts_sum(c, total->cell.name);
     struct admin_cell *to = &total->cell;
 
-    total->sum = sum;
     if (sum) {
         to->stats = sum->cell.stats;
         to->now = sum->cell.now;

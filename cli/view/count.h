@@ -37,7 +37,6 @@ struct count {
     struct count *parts;
     size_t part_count;
     const char *worst_scope;
-    const struct count *sum; /* of its parts; NULL: none */
 };
 
 struct counts {
@@ -82,6 +81,8 @@ bool counts_first(const struct counts *c, size_t i);
  * budgets.  Takes over `p`. */
 void counts_follow(struct counts *c, struct admin *registry, struct policy *p);
 
+/* Returns the sum of all cells of a name; NULL: none, or not COUNTS_NOW. */
+const struct count *counts_sum(const struct counts *c, const char *name);
 /* Fills `out` with the total of a name, which is valid as long as `c`: its
  * figures only with COUNTS_NOW.  Returns false if nothing has this name. */
 bool counts_find(const struct counts *c, const char *name, struct count *out);

@@ -9,12 +9,6 @@
 #include "live/counters.h"
 #include "policy/policy.h"
 
-static uint64_t
-failed_calls(const struct bide_stats *s)
-{
-    return s->exhausted + s->refused;
-}
-
 static double
 per_s(uint64_t count, uint64_t ns)
 {
@@ -38,7 +32,7 @@ now_write(const struct admin_cell *c, enum now_figure f, bool all)
     case NOW_OK:
         return text_share(s->succeeded, counter_calls(s), 1);
     case NOW_FAILED:
-        return write_amount(failed_calls(s), c->now_ns, all);
+        return write_amount(counter_failed(s), c->now_ns, all);
     case NOW_RETRIES:
         return text_share(s->retries, count_firsts(s), 1);
     case NOW_P95:
@@ -62,7 +56,7 @@ now_rank(const struct admin_cell *c, enum now_figure f, bool all)
     case NOW_OK:
         return calls ? 1 - (double)s->succeeded / (double)calls : 0;
     case NOW_FAILED:
-        return ns > 0 ? (double)failed_calls(s) / ns : 0;
+        return ns > 0 ? (double)counter_failed(s) / ns : 0;
     case NOW_RETRIES:
         return firsts ? (double)s->retries / (double)firsts : 0;
     case NOW_P95:
@@ -82,7 +76,7 @@ now_over(const struct admin_cell *c)
 bool
 now_failing(const struct admin_cell *c)
 {
-    return failed_calls(&c->now) * 20 > counter_calls(&c->now);
+    return counter_failed(&c->now) * 20 > counter_calls(&c->now);
 }
 
 static void
@@ -103,7 +97,7 @@ now_json(struct json *j, const struct admin_cell *c)
     j = json_in_object(j, "now");
     json_put_number(j, "over_s", (double)c->now_ns / 1e9);
     json_put_number(j, "calls_per_s", per_s(counter_calls(s), c->now_ns));
-    json_put_number(j, "failed_per_s", per_s(failed_calls(s), c->now_ns));
+    json_put_number(j, "failed_per_s", per_s(counter_failed(s), c->now_ns));
     json_put_number(j, "refused_per_s", per_s(s->refused, c->now_ns));
     put_share(j, "ok", s->succeeded, counter_calls(s));
     put_share(j, "retries", s->retries, count_firsts(s));
@@ -126,7 +120,7 @@ now_judge(const struct policy *p, const struct count *total,
     uint64_t now = clock_realtime_ns(), calls = counter_calls(s);
     struct alarm_seen seen = {
         .calls = calls > s->cancelled ? calls - s->cancelled : 0,
-        .failed = failed_calls(s),
+        .failed = counter_failed(s),
         .attempts = s->attempts,
         .retries = s->retries,
         .p95_ns = s->latency_succeeded.p95_ns,

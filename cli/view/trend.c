@@ -76,14 +76,14 @@ trend_begin(struct trend *t)
     }
 }
 
-static void
-add_counts(struct trend_reading *r, const struct bide_stats *s)
+void
+trend_count(struct trend_reading *to, const struct bide_stats *s)
 {
-    r->count[TREND_CALLS] += counter_calls(s);
-    r->count[TREND_RETRIES] += s->retries;
-    r->count[TREND_FAILED] += s->exhausted + s->refused;
-    r->count[TREND_REFUSED] += s->refused;
-    r->succeeded += s->succeeded;
+    to->count[TREND_CALLS] += counter_calls(s);
+    to->count[TREND_RETRIES] += s->retries;
+    to->count[TREND_FAILED] += counter_failed(s);
+    to->count[TREND_REFUSED] += s->refused;
+    to->succeeded += s->succeeded;
 }
 
 int
@@ -100,7 +100,7 @@ trend_add(void *trend, const struct admin_cell *c)
     if (!one) {
         return BIDE_ENOMEM;
     }
-    add_counts(&one->now, &c->stats);
+    trend_count(&one->now, &c->stats);
     for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
         one->now.histogram[i] += (uint32_t)c->succeeded[i];
     }

@@ -58,6 +58,9 @@ void trend_free(struct trend *t);
 /* Returns the policy of this name; NULL if there is none. */
 struct trend_policy *trend_find(const struct trend *t, const char *name);
 
+/* Adds the counts of calls that rates are made of to `to`. */
+void trend_count(struct trend_reading *to, const struct bide_stats *s);
+
 /* Reads all cells of a registry; at the first time, also the recorded past. */
 void trend_read(struct trend *t, struct admin *registry, uint64_t now_ns);
 

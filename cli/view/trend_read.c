@@ -23,6 +23,7 @@ add_recorded_interval(void *arg, const struct history_interval *i)
 {
     const struct trend_start *b = arg;
     struct trend_policy *found = trend_find(b->trend, i->name);
+    struct trend_reading part = {0};
     struct bide_stats s;
 
     if (!found || i->end_ns <= i->begin_ns ||
@@ -30,6 +31,7 @@ add_recorded_interval(void *arg, const struct history_interval *i)
         return 0;
     }
     past_figures(i->figures, i->version, &s);
+    trend_count(&part, &s);
     for (uint64_t k = 0; k < TREND_POINTS; k++) {
         uint64_t end = b->now_ns - (TREND_POINTS - 1 - k) * TREND_STEP_NS;
         uint64_t from = end - TREND_STEP_NS;
@@ -41,10 +43,9 @@ add_recorded_interval(void *arg, const struct history_interval *i)
             float(*line)[TREND_POINTS] = found->line;
 
             share = (double)(end - from) / (double)TREND_STEP_NS * per_s;
-            line[TREND_CALLS][k] += (float)(share * (double)counter_calls(&s));
-            line[TREND_RETRIES][k] += (float)(share * (double)s.retries);
-            line[TREND_FAILED][k] +=
-                (float)(share * (double)(s.exhausted + s.refused));
+            for (size_t rate = 0; rate < TREND_RATES; rate++) {
+                line[rate][k] += (float)(share * (double)part.count[rate]);
+            }
             line[TREND_P95_MS][k] =
                 (float)((double)s.latency_succeeded.p95_ns / 1e6);
         }

@@ -34,3 +34,9 @@ counter_calls(const struct bide_stats *s)
     }
     return calls;
 }
+
+uint64_t
+counter_failed(const struct bide_stats *s)
+{
+    return s->exhausted + s->refused;
+}

@@ -131,5 +131,7 @@ counter_of(const struct bide_stats *s, const struct counter_row *row)
 
 /* Returns the number of calls that have ended, with any verdict. */
 uint64_t counter_calls(const struct bide_stats *s);
+/* Returns the number of calls that failed: exhausted or refused. */
+uint64_t counter_failed(const struct bide_stats *s);
 
 #endif
