@@ -23,6 +23,21 @@ static const struct list_sorting sortings[] = {{"failed", NOW_FAILED},
                                                {"retries", NOW_RETRIES},
                                                {"p95", NOW_P95}};
 
+const char *
+list_row_name(const struct list_row *row)
+{
+    return row->record ? row->record->name : row->count->cell.name;
+}
+
+void
+list_judge(const struct list_row *row, struct alarm_verdict *out)
+{
+    *out = (struct alarm_verdict){.level = ALARM_OK};
+    if (row->record && row->policy && row->count) {
+        now_judge(row->policy, row->count, &row->worst, out);
+    }
+}
+
 double
 list_rank(const struct list *list, const struct list_row *row)
 {

@@ -17,7 +17,7 @@ struct record;
 struct record_part;
 struct table;
 
-/* What --sort puts first. */
+/* A value of --sort, and the figure by which it sorts. */
 struct list_sorting {
     const char *word;
     enum now_figure by;
@@ -68,6 +68,10 @@ struct list_row {
 int list_read(struct list *list);
 void list_free(struct list *list); /* what it owns */
 
+const char *list_row_name(const struct list_row *row);
+/* Judges the last minute of a policy; ALARM_OK if it was not used, or for an
+ * undefined name. */
+void list_judge(const struct list_row *row, struct alarm_verdict *out);
 /* Returns the rank of a row by --sort. */
 double list_rank(const struct list *list, const struct list_row *row);
 

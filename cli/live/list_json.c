@@ -73,11 +73,9 @@ put_scopes(struct json *j, const struct policy *p, const struct count *c,
 static void
 put_warning(struct json *j, const struct list_row *row)
 {
-    struct alarm_verdict v = {.level = ALARM_OK};
+    struct alarm_verdict v;
 
-    if (row->policy && row->count) {
-        now_judge(row->policy, row->count, &row->worst, &v);
-    }
+    list_judge(row, &v);
     json_put_text(j, "level", alarm_word(v.level));
     json_put_text(j, "warnings", v.words);
 }

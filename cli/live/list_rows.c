@@ -217,13 +217,14 @@ add_scope_rows(struct list *list, const char *name, const struct count *c)
 static void
 add_warning(struct list *list, const struct list_row *row)
 {
-    const struct admin_cell *c = &row->count->cell;
+    const struct admin_cell *c;
     struct alarm_verdict v;
 
-    now_judge(row->policy, row->count, &row->worst, &v);
+    list_judge(row, &v);
     if (v.level == ALARM_OK || v.level == ALARM_UNKNOWN) {
         return;
     }
+    c = &row->count->cell;
     table_cell(list->table, WARNING, "%s", alarm_word(v.level));
     table_mark_cell(list->table, WARNING);
     add_note(&list->warnings, "%s: %s: %s%s%s", alarm_word(v.level), c->name,
@@ -280,7 +281,7 @@ list_add_row(struct list *list, const struct list_row *row)
 {
     const struct policy *p = row->policy;
     const struct count *c = row->count;
-    const char *name = row->record ? row->record->name : c->cell.name;
+    const char *name = list_row_name(row);
 
     table_row_of(list->table, name);
     table_rank(list->table, list_rank(list, row));
@@ -297,9 +298,7 @@ list_add_row(struct list *list, const struct list_row *row)
     if (c) {
         add_figure_cells(list, c);
     }
-    if (row->record && p && c) {
-        add_warning(list, row);
-    }
+    add_warning(list, row);
     if (p && p->paused) {
         table_cell(list->table, BREAKER, "PAUSED");
     }

@@ -35,7 +35,7 @@ static void
 fill_row(struct top_row *to, const struct list_row *row)
 {
     const struct admin_cell *c = row->count ? &row->count->cell : NULL;
-    struct alarm_verdict v = {.level = ALARM_OK};
+    struct alarm_verdict v;
 
     if (c) {
         to->cell = *c;
@@ -50,9 +50,7 @@ fill_row(struct top_row *to, const struct list_row *row)
         to->paused = row->policy->paused;
     }
     to->worst = row->worst;
-    if (c && row->policy && row->record) {
-        now_judge(row->policy, row->count, &row->worst, &v);
-    }
+    list_judge(row, &v);
     to->level = (int)v.level;
     snprintf(to->why, sizeof(to->why), "%s%s", v.words,
              row->record ? "" : "not defined in the registry");
@@ -70,10 +68,9 @@ static void
 add_top_row(struct list *list, const struct list_row *row)
 {
     struct top *t = list->arg;
-    const char *name = row->record ? row->record->name : row->count->cell.name;
     struct top_row *to;
 
-    if (is_chosen(t, name)) {
+    if (is_chosen(t, list_row_name(row))) {
         to = array_add(&t->rows, &t->count, sizeof(*to));
         if (to) {
             fill_row(to, row);
