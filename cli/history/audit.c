@@ -135,6 +135,7 @@ add_change(void *arg, const struct record *r)
 {
     struct audit *a = arg;
     struct audit_entry *e;
+    struct record before;
     char *words, until[96] = "";
     uint64_t ahead = history_ahead(&a->past.changes, r->sequence);
     uint64_t when_ns = r->when_ns - ahead;
@@ -143,7 +144,12 @@ add_change(void *arg, const struct record *r)
     if (rc || when_ns < a->since_ns || when_ns > a->until_ns) {
         return rc;
     }
-    rc = difference_words(a->line->registry, r, &words);
+    rc = difference_before(a->line->registry, r, &before);
+    if (rc) {
+        return rc;
+    }
+    rc = difference_words(&before, r, &words);
+    record_free(&before);
     if (rc) {
         return rc;
     }

@@ -140,14 +140,26 @@ add_layers(const char *word, const struct record *r, const struct record *other,
 }
 
 int
-difference_words(struct admin *registry, const struct record *r, char **out)
+difference_before(struct admin *registry, const struct record *r,
+                  struct record *out)
 {
-    struct record before = {.deleted = true};
-    struct draft what = {0};
-    int rc = admin_before(registry, r, &before);
+    int rc = admin_before(registry, r, out);
 
-    rc = rc == BIDE_ENOVERSION ? 0 : rc;
-    if (rc == 0 && (r->deleted || before.deleted)) {
+    if (rc == BIDE_ENOVERSION) {
+        *out = (struct record){.deleted = true};
+        rc = 0;
+    }
+    return rc;
+}
+
+int
+difference_words(const struct record *before, const struct record *r,
+                 char **out)
+{
+    struct draft what = {0};
+    int rc = 0;
+
+    if (r->deleted || before->deleted) {
         draft_text(&what, r->deleted ? "deleted" : "created");
         draft_text(&what,
                    strstr(r->text, "\npaused = yes\n") ? ", paused = yes" : "");
@@ -155,15 +167,18 @@ difference_words(struct admin *registry, const struct record *r, char **out)
             strstr(r->text, "\nbreaker = closed\n")) {
             draft_text(&what, ", breaker is forced");
         }
-    } else if (rc == 0) {
-        rc = record_end(r) ? 0 : add_differences(&before, r, admin_base, &what);
+    } else {
+        rc = record_end(r) ? 0 : add_differences(before, r, admin_base, &what);
         if (rc == 0 && !what.used) { /* layers only */
-            rc = add_differences(&before, r, admin_text, &what);
+            rc = add_differences(before, r, admin_text, &what);
         }
     }
-    add_layers("ended: ", &before, r, r, &what);
-    add_layers("brought back: ", r, &before, r, &what);
-    record_free(&before);
+    if (rc) {
+        draft_free(&what);
+        return rc;
+    }
+    add_layers("ended: ", before, r, r, &what);
+    add_layers("brought back: ", r, before, r, &what);
     *out = draft_take(&what);
-    return rc ? (free(*out), rc) : *out ? 0 : BIDE_ENOMEM;
+    return *out ? 0 : BIDE_ENOMEM;
 }

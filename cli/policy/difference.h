@@ -35,10 +35,15 @@ char *difference_silent(const struct policy_text *t, const struct key *key,
 char *difference_line(const struct policy_text *old,
                       const struct policy_text *now);
 
+/* Reads the rules in force before version `r`: deleted ones if it is the first.
+ * Returns 0 or a BIDE_E code. */
+int difference_before(struct admin *registry, const struct record *r,
+                      struct record *out);
+
 /* Describes how version `r` changed the rules in force before it: "created",
  * "deleted", or the differences, then the layers that it ended or brought back.
  * "": only its end differs.  *out is malloc'ed.  Returns 0 or a BIDE_E code. */
-int difference_words(struct admin *registry, const struct record *r,
+int difference_words(const struct record *before, const struct record *r,
                      char **out);
 
 /* diff.c: prints the keys and layers that differ below `title`, one per line;

@@ -51,30 +51,14 @@ log_row(struct log *log, const struct record *r, const char *what)
     table_cell(log->table, i, "%s", r->note);
 }
 
-/* Reads what was in force before `r`; a deletion if nothing was. */
-static int
-read_before(struct log *log, const struct record *r, struct record *out)
-{
-    int rc = admin_before(log->registry, r, out);
-
-    if (rc == BIDE_ENOVERSION) {
-        *out = (struct record){.deleted = true};
-        rc = 0;
-    }
-    return rc;
-}
-
 /* Prints the change as diff does, below its version, time, author and note. */
 static int
-log_patch(struct log *log, const struct record *r)
+log_patch(const struct log *log, const struct record *before,
+          const struct record *r)
 {
-    struct record before;
     char *title = NULL;
-    int rc = read_before(log, r, &before);
+    int rc;
 
-    if (rc) {
-        return rc;
-    }
     if (asprintf(&title, "%s v%u%s, %s, %s%s%s", r->name, r->version,
                  r->deleted ? " (deleted)" : "",
                  when_write_iso(r->when_ns).text,
@@ -85,9 +69,8 @@ log_patch(struct log *log, const struct record *r)
     if (log->shown > 0) {
         putchar('\n');
     }
-    rc = title ? difference_print(title, &before, r, true) : BIDE_ENOMEM;
+    rc = title ? difference_print(title, before, r, true) : BIDE_ENOMEM;
     free(title);
-    record_free(&before);
     return rc < 0 ? rc : 0;
 }
 
@@ -135,15 +118,10 @@ put_keys(struct json *array, const struct record *before,
 }
 
 static int
-log_object(struct log *log, const struct record *r, const char *what)
+log_object(struct log *log, const struct record *before, const struct record *r,
+           const char *what)
 {
     struct json *j = json_add_object(log->array);
-    struct record before;
-    int rc = read_before(log, r, &before);
-
-    if (rc) {
-        return rc;
-    }
 
     json_put_text(j, "policy", r->name);
     json_put_count(j, "version", r->version);
@@ -155,17 +133,16 @@ log_object(struct log *log, const struct record *r, const char *what)
     if (record_end(r) > 0) {
         json_put_s(j, "until", record_end(r));
     }
-    put_layers(json_in_array(j, "ended"), &before, r, r);
-    put_layers(json_in_array(j, "brought_back"), r, &before, r);
-    rc = log->patch ? put_keys(json_in_array(j, "keys"), &before, r) : 0;
-    record_free(&before);
-    return rc;
+    put_layers(json_in_array(j, "ended"), before, r, r);
+    put_layers(json_in_array(j, "brought_back"), r, before, r);
+    return log->patch ? put_keys(json_in_array(j, "keys"), before, r) : 0;
 }
 
 static int
 log_change(void *arg, const struct record *r)
 {
     struct log *log = arg;
+    struct record before;
     char *what = NULL;
     int rc;
 
@@ -177,15 +154,20 @@ log_change(void *arg, const struct record *r)
     if (log->by && strcmp(log->by, r->who) != 0) {
         return 0;
     }
-    rc = log->patch && !log->object ? log_patch(log, r)
-                                    : difference_words(log->registry, r, &what);
+    rc = difference_before(log->registry, r, &before);
+    if (rc) {
+        return rc;
+    }
+    rc = log->patch && !log->object ? log_patch(log, &before, r)
+                                    : difference_words(&before, r, &what);
     if (rc == 0 && log->table) {
         log_row(log, r, what);
     } else if (rc == 0 && log->object) {
-        rc = log_object(log, r, what);
+        rc = log_object(log, &before, r, what);
     }
     log->shown++;
     free(what);
+    record_free(&before);
     return rc ? rc : log->shown < log->most ? 0 : 1;
 }
 

@@ -296,6 +296,23 @@ load ../registry
     json 'j["changes"][1]["ended"][0]["version"] == 2'
 }
 
+@test "log prints the changes after a damaged version, then the failure" {
+    shop
+    bide set pay attempts=7 >/dev/null
+    bide set pay attempts=8 >/dev/null
+    bide delete pay >/dev/null
+    LC_ALL=C sed -i 's/attempts = 7/attempts = 9/g' "$DIR/policies/registry.mdb"
+    gives 6 bide log pay
+    says "deleted" "the record of pay is damaged"
+    gives 6 bide log pay --patch
+    says "pay v4 (deleted)" "the record of pay is damaged"
+    output=$(bide log pay --json 2>failure) || [ $? -eq 6 ]
+    json '[c["version"] for c in j["changes"]] == [4]'
+    grep "the record of pay is damaged" failure
+    gives 6 bide audit pay
+    says "the record of pay is damaged"
+}
+
 @test "log --since accepts dates, times and durations" {
     shop
     for since in today yesterday -2h 2020-01-31 2020-01-31T08:00 "2020-01-31 08:00:30" 00:00; do
