@@ -213,7 +213,7 @@ history_equals_a_ledger_whoever_is_killed(void **state)
     }
     /* On a slow machine a recorder needs longer between two kills, and several
      * recordings while a scope rests. */
-    for (int n = 0; n < 300 || (n % 50 == 0 && !reused_cells(s)); n++) {
+    for (int n = 0; n < 300 || n % 50 != 0 || !reused_cells(s); n++) {
         int i = n % 8 == 0 ? n / 8 % CALLERS : CALLERS + n % 2;
 
         if (n >= 300) {
