@@ -61,12 +61,28 @@ assert_near(double value, double expected)
     assert_true(value < expected * 1.03 + 1e-9);
 }
 
+static int
+begin(void **state)
+{
+    *state = calloc(1, sizeof(struct trend));
+    return *state ? 0 : -1;
+}
+
+static int
+end(void **state)
+{
+    trend_free(*state);
+    free(*state);
+    return 0;
+}
+
+#define TREND(test) cmocka_unit_test_setup_teardown(test, begin, end)
+
 static void
 counts_before_the_first_reading_make_no_rate(void **state)
 {
-    struct trend all = {0}, *t = &all;
+    struct trend *t = *state;
 
-    (void)state;
     read_one(t, 100, (struct cell_counts){.succeeded = 1000000});
     read_one(t, 104, (struct cell_counts){.succeeded = 1000040});
     assert_int_equal(t->known, 0); /* no step has ended */
@@ -74,29 +90,25 @@ counts_before_the_first_reading_make_no_rate(void **state)
     read_one(t, 110, (struct cell_counts){.succeeded = 1000100});
     assert_int_equal(t->known, 1);
     assert_near(point(t, TREND_CALLS, 1), 10);
-    trend_free(t);
 }
 
 static void
 failed_calls_include_refused_ones(void **state)
 {
-    struct trend all = {0}, *t = &all;
+    struct trend *t = *state;
 
-    (void)state;
     read_one(t, 100, (struct cell_counts){.succeeded = 1});
     read_one(t, 110, (struct cell_counts){1, 0, 10, 0, 50});
     assert_near(point(t, TREND_CALLS, 1), 6);
     assert_near(point(t, TREND_REFUSED, 1), 5);
     assert_near(point(t, TREND_FAILED, 1), 6);
-    trend_free(t);
 }
 
 static void
 a_step_makes_a_point(void **state)
 {
-    struct trend all = {0}, *t = &all;
+    struct trend *t = *state;
 
-    (void)state;
     read_one(t, 100, (struct cell_counts){0, 0, 0, 1000000, 0});
     read_one(t, 110, (struct cell_counts){50, 0, 0, 1000000, 0});
     assert_int_equal(t->known, 1);
@@ -108,15 +120,13 @@ a_step_makes_a_point(void **state)
     assert_near(point(t, TREND_CALLS, 1), 1);
     assert_near(point(t, TREND_RETRIES, 1), 1);
     assert_near(point(t, TREND_P95_MS, 1), 1);
-    trend_free(t);
 }
 
 static void
 steps_without_a_reading_get_the_average_rates(void **state)
 {
-    struct trend all = {0}, *t = &all;
+    struct trend *t = *state;
 
-    (void)state;
     read_one(t, 100, (struct cell_counts){0, 0, 0, 1000000, 0});
     read_one(t, 145, (struct cell_counts){90, 0, 0, 1000000, 0});
     assert_int_equal(t->known, 4);
@@ -126,55 +136,47 @@ steps_without_a_reading_get_the_average_rates(void **state)
     assert_near(point(t, TREND_CALLS, 5), 0);
     read_one(t, 145 + 100000, (struct cell_counts){90, 0, 0, 1000000, 0});
     assert_int_equal(t->known, TREND_POINTS);
-    trend_free(t);
 }
 
 static void
 a_step_without_successes_has_no_percentile(void **state)
 {
-    struct trend all = {0}, *t = &all;
+    struct trend *t = *state;
 
-    (void)state;
     read_one(t, 100, (struct cell_counts){7, 0, 0, 1000000, 0});
     read_one(t, 110, (struct cell_counts){7, 5, 1, 1000000, 0});
     assert_true(point(t, TREND_P95_MS, 1) < 0);
-    trend_free(t);
 }
 
 static void
 counters_that_restart_at_0_make_no_huge_rate(void **state)
 {
-    struct trend all = {0}, *t = &all;
+    struct trend *t = *state;
 
-    (void)state;
     read_one(t, 100, (struct cell_counts){1000000, 1000, 1000, 1000000, 0});
     read_one(t, 110, (struct cell_counts){20, 0, 0, 1000000, 0});
     assert_near(point(t, TREND_CALLS, 1), 2);
     assert_near(point(t, TREND_RETRIES, 1), 0);
-    trend_free(t);
 }
 
 static void
 counts_beyond_32_bits_give_right_differences(void **state)
 {
-    struct trend all = {0}, *t = &all;
+    struct trend *t = *state;
 
-    (void)state;
     read_one(t, 100,
              (struct cell_counts){UINT64_C(0xfffffff0), 0, 0, 1000000, 0});
     read_one(t, 110,
              (struct cell_counts){UINT64_C(0x100000010), 0, 0, 1000000, 0});
     assert_near(point(t, TREND_CALLS, 1), 3.2);
     assert_near(point(t, TREND_P95_MS, 1), 1);
-    trend_free(t);
 }
 
 static void
 scopes_add_up_and_new_policies_count_from_0(void **state)
 {
-    struct trend all = {0}, *t = &all;
+    struct trend *t = *state;
 
-    (void)state;
     read_one(t, 100, (struct cell_counts){0, 0, 0, 1000000, 0});
     trend_begin(t);
     add_cell(t, "pay", (struct cell_counts){10, 0, 0, 1000000, 0});
@@ -186,16 +188,14 @@ scopes_add_up_and_new_policies_count_from_0(void **state)
     assert_near(t->list[0]->line[TREND_CALLS][TREND_POINTS - 1], 5);
     assert_string_equal(t->list[1]->name, "pay");
     assert_near(t->list[1]->line[TREND_CALLS][TREND_POINTS - 1], 4);
-    trend_free(t);
 }
 
 static void
 memory_is_bounded(void **state)
 {
-    struct trend all = {0}, *t = &all;
+    struct trend *t = *state;
     char name[32];
 
-    (void)state;
     trend_begin(t);
     for (int i = 0; i < TREND_MOST + 5; i++) {
         snprintf(name, sizeof(name), "p%d", i);
@@ -204,22 +204,21 @@ memory_is_bounded(void **state)
     trend_end(t, SECOND);
     assert_int_equal(t->count, TREND_MOST);
     assert_int_equal(t->left_out, 5);
-    trend_free(t);
 }
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts_before_the_first_reading_make_no_rate),
-        cmocka_unit_test(failed_calls_include_refused_ones),
-        cmocka_unit_test(a_step_makes_a_point),
-        cmocka_unit_test(steps_without_a_reading_get_the_average_rates),
-        cmocka_unit_test(a_step_without_successes_has_no_percentile),
-        cmocka_unit_test(counters_that_restart_at_0_make_no_huge_rate),
-        cmocka_unit_test(counts_beyond_32_bits_give_right_differences),
-        cmocka_unit_test(scopes_add_up_and_new_policies_count_from_0),
-        cmocka_unit_test(memory_is_bounded),
+        TREND(counts_before_the_first_reading_make_no_rate),
+        TREND(failed_calls_include_refused_ones),
+        TREND(a_step_makes_a_point),
+        TREND(steps_without_a_reading_get_the_average_rates),
+        TREND(a_step_without_successes_has_no_percentile),
+        TREND(counters_that_restart_at_0_make_no_huge_rate),
+        TREND(counts_beyond_32_bits_give_right_differences),
+        TREND(scopes_add_up_and_new_policies_count_from_0),
+        TREND(memory_is_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
