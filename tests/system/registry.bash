@@ -4,12 +4,21 @@
 
 bats_require_minimum_version 1.5.0
 
-setup() {
+# enter_test: enters the folder of the test, T; DIR is the registry's.
+enter_test() {
     T=$BATS_TEST_TMPDIR
     DIR=$T/registry
     export T DIR LC_ALL=C.UTF-8 TZ=UTC
     cd "$T" || return 1
+}
+
+new_registry() {
+    enter_test
     "$BIDE" --dir "$DIR" init --live "$T/live" >/dev/null
+}
+
+setup() {
+    new_registry
 }
 
 bide() {
@@ -54,11 +63,25 @@ j = json.load(sys.stdin)
 sys.exit(0 if ($1) else repr(j))" <<<"$output"
 }
 
+is_sanitized() {
+    nm -D "$(dirname "$BIDE")/libbide.so" | grep -E "__(asan|tsan)_init" >/dev/null
+}
+
 # needs_plain_build: skips a test of what a sanitizer's runtime does not allow.
 needs_plain_build() {
-    if nm -D "$(dirname "$BIDE")/libbide.so" | grep -E "__(asan|tsan)_init" >/dev/null; then
-        skip "needs a build without sanitizers"
-    fi
+    ! is_sanitized || skip "needs a build without sanitizers"
+}
+
+# needs_host: skips tests of a host with users of its own.
+needs_host() {
+    [ "$(id -u)" -eq 0 ] || skip "needs root"
+    command -v setpriv >/dev/null || skip "needs the package util-linux"
+    unshare --mount true 2>/dev/null || skip "needs mount namespaces"
+}
+
+# admit_others: lets other users pass through the folder of the test.
+admit_others() {
+    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
 }
 
 # under_clock OFFSET COMMAND...: runs bide under another clock.
@@ -71,8 +94,8 @@ under_clock() {
 # live_on_disk: makes the registry anew, with its live file in $LIVE, which outlives a
 # boot; on a tmpfs nothing does.
 live_on_disk() {
+    [ "$(stat -f -c %T "$BUILD")" != tmpfs ] || skip "needs a build folder on a disk"
     LIVE=$(mktemp -d "$BUILD/live-XXXXXX")
-    [ "$(stat -f -c %T "$LIVE")" != tmpfs ] || skip "needs a build folder on a disk"
     rm -rf "$DIR"
     "$BIDE" --dir "$DIR" init --live "$LIVE" >/dev/null
 }

@@ -1,20 +1,7 @@
 #!/usr/bin/env bats
 # The installed units under a systemd that boots in namespaces of its own, and again.
 load ../registry
-
-# Waits for a boot other than the one of process $1; sets PID.
-booted() {
-    up() {
-        PID=$(cat "$MACHINE/state/pid") && [ "$PID" != "${1:-}" ] &&
-            in_machine systemctl is-system-running --wait
-    }
-    until_it up "${1:-}"
-}
-
-# in_machine COMMAND...
-in_machine() {
-    nsenter --target "$PID" --mount --uts --ipc --net --pid --cgroup --wd=/ -- "$@"
-}
+load machine
 
 # unit NAME LINE...: a service of POLICY NAME that notes the number of its calls.
 unit() {
@@ -23,22 +10,10 @@ unit() {
         '[Install]' WantedBy=multi-user.target >"$MACHINE/over/etc/systemd/system/$1.service"
 }
 
-# In setup_file nothing can be skipped: sets SKIP to the reason, or `tree`.
-skip_file() {
-    export SKIP=''
-    if nm -D "$(dirname "$BIDE")/libbide.so" | grep -E "__(asan|tsan)_init" >/dev/null; then
-        SKIP="needs a build without sanitizers"
-    elif ! unshare --mount --pid --fork --net --cgroup true 2>/dev/null; then
-        SKIP="needs namespaces"
-    elif ! tree=$("$TOP/tests/system/tree.sh" "$BUILD"); then
-        SKIP=$tree
-    fi
-}
-
 setup_file() {
-    local tree
     MACHINE=$BATS_FILE_TMPDIR
-    skip_file
+    export SKIP="needs namespaces"
+    ! can_boot || find_tree
     [ -z "$SKIP" ] || return 0
     DESTDIR=$MACHINE/installed cmake --install "$BUILD" >/dev/null
     install -D "$SERVICE" "$MACHINE/over/opt/service"
@@ -48,10 +23,7 @@ setup_file() {
     printf '%s\n' '[Service]' Type=oneshot User=bob SupplementaryGroups=bide ProtectSystem=strict \
         'ReadWritePaths=/run -/var/lib/bide/deferred' Environment=BIDE_DIR=/var/lib/bide \
         'ExecStart=-bide exec --quiet --defer mail -- sh -c "exit 9"' >"$MACHINE/over/etc/systemd/system/later.service"
-    "$BATS_TEST_DIRNAME/machine.sh" "$MACHINE/state" "$MACHINE/over" "$MACHINE/installed" "$tree" \
-        >"$MACHINE/log" 2>&1 3>&- &
-    echo $! >"$MACHINE/script"
-    booted
+    boot "$MACHINE/state" "$MACHINE/over" "$MACHINE/installed" "$TREE"
     in_machine bash -ec "ldconfig
         useradd --system --groups bide alice
         useradd --system bob
@@ -62,15 +34,14 @@ setup_file() {
 }
 
 teardown_file() {
-    [ ! -e "$BATS_FILE_TMPDIR/script" ] || kill "$(<"$BATS_FILE_TMPDIR/script")"
+    power_off "$BATS_FILE_TMPDIR/state"
 }
 
 setup() {
     [ -z "$SKIP" ] || skip "$SKIP"
     T=$BATS_TEST_TMPDIR
-    MACHINE=$BATS_FILE_TMPDIR
+    STATE=$BATS_FILE_TMPDIR/state
     cd "$T" || return 1
-    PID=$(cat "$MACHINE/state/pid")
 }
 
 # counted POLICY: the calls that the history and the live state have, on stdout.
@@ -148,11 +119,17 @@ page() {
     nothing_failed
 }
 
+# rebooted PID: succeeds when a systemd other than process PID has started its units.
+rebooted() {
+    [ "$(cat "$STATE/pid")" != "$1" ] && in_machine systemctl is-system-running --wait
+}
+
 @test "after a reboot all go on, and no call is lost" {
-    local before=$PID
+    local before
+    before=$(<"$STATE/pid")
     all_count
     in_machine systemctl reboot || true
-    booted "$before"
+    until_it rebooted "$before"
     all_count
     nothing_failed
     run page /metrics

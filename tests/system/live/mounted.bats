@@ -10,11 +10,9 @@ setup_file() {
 
 # The host's registry is $T/host/bide, its live directory $T/host/run.
 setup() {
-    T=$BATS_TEST_TMPDIR
+    enter_test
     DIR=$T/host/bide
-    export T DIR LC_ALL=C.UTF-8 TZ=UTC
-    cd "$T" || return 1
-    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    admit_others
     mkdir host
     "$BIDE" --dir "$DIR" init --live "$T/host/run" --group 4242 >/dev/null
     cat >pay.ini <<'END'

@@ -22,7 +22,7 @@ as() {
 # Starts a service that is busy, one that makes a call on SIGUSR1, a call that is in
 # its attempt until descriptor 9 is closed, and one that waits for its second attempt.
 services() {
-    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    admit_others
     bide init --group 4242 >/dev/null
     printf '[busy]\n[late]\n[idle]\n[long]\n[wait]\nretry_on = exit.9\nwait_initial = 1h\nwait_max = 1h\n' >policies.ini
     bide apply policies.ini >/dev/null

@@ -1,41 +1,25 @@
+#!/usr/bin/env bats
 # The Debian packages: built as a user builds them, then installed, used, upgraded,
 # removed and purged in a Debian tree.
-
-bats_require_minimum_version 1.5.0
-HERE=$BATS_TEST_DIRNAME
-
 load ../registry
+load ../boot/machine
 load tree
 
 setup_file() {
-    build=$(dirname "$BIDE")
-    export build
-    skip_file
+    find_tree
+    type dpkg-shlibdeps file &>/dev/null || SKIP=${SKIP:-needs the packages dpkg-dev and file}
     [ -z "$SKIP" ] || return 0
-    cmake --build "$build" --target package >"$build/package.log" 2>&1 || {
-        tail -n 20 "$build/package.log"
+    cmake --build "$BUILD" --target package >"$BUILD/package.log" 2>&1 || {
+        tail -n 20 "$BUILD/package.log"
         return 1
     }
     mkdir "$BATS_FILE_TMPDIR/new" "$BATS_FILE_TMPDIR/old"
-    cp "$build"/package/*.deb "$BATS_FILE_TMPDIR/new"
-    rm "$build"/package/*.deb
+    cp "$BUILD"/package/*.deb "$BATS_FILE_TMPDIR/new"
+    rm "$BUILD"/package/*.deb
     # An older release: the same program, another version.
-    "$TOP/cli/dist/debian/build" "$TOP" "$build/package" -DBIDE_PACKAGE_VERSION=0.0.9 >>"$build/package.log" 2>&1
-    mv "$build"/package/*.deb "$BATS_FILE_TMPDIR/old"
-    cp "$BATS_FILE_TMPDIR"/new/*.deb "$build/package"
-}
-
-# Sets SKIP to the reason why no test can run, or TREE.
-skip_file() {
-    export SKIP='' TREE=''
-    local library
-    library=$(nm -D "$build/libbide.so")
-    if [[ $library =~ __(asan|tsan)_init ]]; then
-        SKIP='needs a build without sanitizers'
-    else
-        TREE=$("$TOP/tests/system/tree.sh" "$build") || SKIP=$TREE
-        type dpkg-shlibdeps file &>/dev/null || SKIP='needs the packages dpkg-dev and file'
-    fi
+    "$TOP/cli/dist/debian/build" "$TOP" "$BUILD/package" -DBIDE_PACKAGE_VERSION=0.0.9 >>"$BUILD/package.log" 2>&1
+    mv "$BUILD"/package/*.deb "$BATS_FILE_TMPDIR/old"
+    cp "$BATS_FILE_TMPDIR"/new/*.deb "$BUILD/package"
 }
 
 setup() {
@@ -48,7 +32,7 @@ setup() {
 }
 
 teardown() {
-    [ -z "${MACHINE:-}" ] || kill "$MACHINE"
+    power_off "$BATS_TEST_TMPDIR/state"
     [ -n "$SKIP" ] || end_tree
 }
 
@@ -150,7 +134,7 @@ store_payments() {
     install_packages old
     add_users
     store_payments
-    cp "$HERE/program/service.c" "$ROOT"
+    cp "$BATS_TEST_DIRNAME/program/service.c" "$ROOT"
     gives 0 inside sh -c 'cc service.c -o /usr/bin/shop $(pkg-config --cflags --libs bide)'
     as shop sh -c 'echo $$ >/tmp/pid; exec shop' >"$T/said" 3>&- &
     service=$!
@@ -172,23 +156,16 @@ store_payments() {
     json "j['policies'][0]['calls']['exhausted'] == $failed and $failed > 0"
 }
 
-# in_machine COMMAND...: runs a command beside the systemd of machine.sh.
-in_machine() {
-    nsenter --target "$(cat "$T/state/pid")" --all --wd=/ -- "$@"
-}
-
 # main_pids: the processes of the units, 0 where one does not run.
 main_pids() {
     in_machine systemctl show --property MainPID --value bide-record.service bide-serve.service | xargs
 }
 
 @test "under systemd an upgrade restarts units that run, a removal stops them" {
-    unshare --mount --pid --fork --net --cgroup true 2>/dev/null || skip "needs namespaces"
+    can_boot || skip "needs namespaces"
     mkdir "$T/packages"
     cp -r "$BATS_FILE_TMPDIR/old" "$BATS_FILE_TMPDIR/new" "$T/packages"
-    "$TOP/tests/system/boot/machine.sh" "$T/state" "$T/packages" "$TREE" >"$T/machine" 2>&1 3>&- &
-    MACHINE=$!
-    until_it in_machine systemctl is-system-running --wait
+    boot "$T/state" "$T/packages" "$TREE"
     gives 0 in_machine sh -c 'dpkg -i /old/*.deb'
     [ "$(main_pids)" = "0 0" ]
     gives 0 in_machine systemctl enable --now bide-record.service bide-serve.socket

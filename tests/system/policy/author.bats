@@ -4,24 +4,19 @@
 load ../registry
 
 setup_file() {
-    [ "$(id -u)" -eq 0 ] || skip "needs root"
-    command -v setpriv >/dev/null || skip "needs the package util-linux"
-    unshare --mount true 2>/dev/null || skip "needs mount namespaces"
+    needs_host
 }
 
 # The users of a host of this test's own.
 setup() {
-    T=$BATS_TEST_TMPDIR DIR=$BATS_TEST_TMPDIR/registry
-    export T DIR LC_ALL=C.UTF-8 TZ=UTC
-    cd "$T" || return 1
-    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    new_registry
+    admit_others
     cat >passwd <<'END_OF_USERS'
 root:x:0:0::/root:/bin/sh
 alice:x:70001:70001::/:/bin/sh
 bob:x:70002:70002::/:/bin/sh
 nobody:x:65534:65534::/:/bin/sh
 END_OF_USERS
-    "$BIDE" --dir "$DIR" init --live "$T/live" >/dev/null
     unset SUDO_USER SUDO_UID
     LOGIN=4294967295
     printf '[pay]\nattempts = 3\n' >pay.ini

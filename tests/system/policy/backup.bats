@@ -543,7 +543,7 @@ END
 @test "restored files are for services, operators and recorders as before" {
     [ "$(id -u)" = 0 ] || skip "needs root"
     command -v setpriv >/dev/null || skip "needs the package util-linux"
-    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    admit_others
     bide init --group 70100 --operators 70200 >/dev/null
     work
     local service="setpriv --reuid 70003 --regid 70003 --groups 70100" recorder="setpriv --reuid 70004 --regid 70004 --groups 70100,70200" force

@@ -88,7 +88,7 @@ else sed -i "s/^wait_max = .*/wait_max = 5/" "$1"; fi'
     shop
     editor 'sed -i "s/^attempts = 4/attempts = 6/" "$1"'
     chmod 1777 "$TMPDIR"
-    chmod o+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    admit_others
     touch runs
     chmod 666 runs
     unchanged gives 6 setpriv --reuid 65534 --regid 65534 --clear-groups "$BIDE" --dir "$DIR" edit pay

@@ -22,7 +22,7 @@ as() {
 }
 
 host() {
-    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    admit_others
     bide init --group 70100 --operators 70200 "$@" >/dev/null
     as root apply - <<<$'[pay]\nattempts = 2\n' >/dev/null
 }

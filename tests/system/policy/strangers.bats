@@ -61,11 +61,7 @@ intact() {
 
 setup() {
     as_root
-    T=$BATS_TEST_TMPDIR
-    DIR=$T/registry
-    export T DIR LC_ALL=C.UTF-8 TZ=UTC
-    cd "$T" || return 1
-    "$BIDE" --dir "$DIR" init --live "$T/live" >/dev/null
+    new_registry
     echo "do not touch" >victim
     shop
     bide exec pay -- true

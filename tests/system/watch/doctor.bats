@@ -106,7 +106,7 @@ all_files() {
     bide exec pay -- true
     bide exec nobody -- true
     local file
-    file=$(echo "$T"/live/*.live)
+    file=$(live_file)
     gives 0 bide doctor
     says "services ask for a policy that is not defined: nobody"
     # The first counter of the first stripe of the first cell, which has all stripes.
@@ -221,7 +221,7 @@ all_files() {
 
 @test "root's change of an owner's registry leaves nothing of root" {
     [ "$(id -u)" -eq 0 ] || skip "needs root, to be another user"
-    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    admit_others
     shop
     bide exec pay -- true
     chown -R 4343:4343 "$DIR" "$T/live"

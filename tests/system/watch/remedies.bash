@@ -1,6 +1,10 @@
 # shellcheck shell=bash disable=SC2154 # run sets output
 # Faults, and the commands that doctor prints for them.
 
+live_file() {
+    echo "$T"/live/*.live
+}
+
 # finding WORDS: sets $command to that of the finding whose text has the words;
 # fails unless doctor reports one and does not say that nothing is wrong.
 finding() {

@@ -6,10 +6,6 @@ load remedies
 
 GATES=2686976 # of the first cell, in the live file
 
-live_file() {
-    echo "$T"/live/*.live
-}
-
 # unannounced COMMAND...: runs the command as a writer that is killed after its
 # commit.
 unannounced() {
@@ -94,7 +90,7 @@ END
 # whose operators are members of 4243.
 shared() {
     [ "$(id -u)" -eq 0 ] || skip "needs root, to give files to a group"
-    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    admit_others
     bide init --group 4242 --operators 4243 >/dev/null
     shop
     member exec pay -- true
@@ -159,7 +155,7 @@ END
 
 @test "files that their owner cannot use" {
     [ "$(id -u)" -eq 0 ] || skip "needs root, to be another user"
-    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    admit_others
     mkdir "$T/home"
     chown 4343:4343 "$T/home"
     DIR=$T/home/registry

@@ -3,10 +3,6 @@
 load ../registry
 load remedies
 
-live_file() {
-    echo "$T"/live/*.live
-}
-
 # keeps COUNT WORDS: as mends; fails unless doctor reports one fault, and the
 # live file stays with its COUNT attempts.
 keeps() {
@@ -53,7 +49,7 @@ keeps() {
 
 @test "the owner of the directory owns the registry" {
     [ "$(id -u)" -eq 0 ] || skip "needs root, to give files away"
-    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    admit_others
     shop
     bide exec pay -- true
     bide record
@@ -116,7 +112,7 @@ anew() {
 @test "doctor is no service that may not use the live file" {
     [ "$(id -u)" -eq 0 ] || skip "needs root, to be another user"
     shop
-    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    admit_others
     owner() {
         setpriv --reuid=4343 --regid=4343 --clear-groups env BIDE_DIR="$DIR" "$BIDE" "$@"
     }

@@ -4,21 +4,13 @@
 # Makes its users: alice is in no group, svc in the services' group, olga in the
 # operators', both in both; carol has a registry of her own.
 make_host() {
-    T=$BATS_TEST_TMPDIR DIR=$BATS_TEST_TMPDIR/registry
-    export T DIR LC_ALL=C.UTF-8 TZ=UTC
-    cd "$T" || return 1
-    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    enter_test
+    admit_others
     printf '%s:x:%s:%s::/:/bin/sh\n' root 0 0 alice 70001 70001 olga 70002 70002 \
         svc 70003 70003 both 70004 70004 carol 70005 70005 >passwd
     printf '%s:x:%s:%s\n' root 0 '' bide 70100 svc,both bide-ops 70200 olga,both \
         carol 70005 '' alice 70001 '' olga 70002 '' svc 70003 '' both 70004 '' >group
     printf '[pay]\nattempts = 3\n' >pay.ini
-}
-
-needs_host() {
-    [ "$(id -u)" -eq 0 ] || skip "needs root"
-    command -v setpriv >/dev/null || skip "needs the package util-linux"
-    unshare --mount true 2>/dev/null || skip "needs mount namespaces"
 }
 
 # host COMMAND...: runs a command as root of that host.  If there is a file

@@ -9,7 +9,7 @@ setup_file() {
 # shared: makes a registry of root whose services are members of group 4242, and
 # in which one call was counted.
 shared() {
-    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    admit_others
     bide init --group 4242 --operators 4243 >/dev/null
     shop
     bide set pay breaker=on budget=own >/dev/null
@@ -191,7 +191,7 @@ whose() {
 }
 
 @test "what root makes in the registry of another user belongs to that user" {
-    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$T"
+    admit_others
     mkdir "$T/own" "$T/run"
     chown 4343:4242 "$T/own" "$T/run"
     DIR=$T/own/registry
