@@ -56,9 +56,9 @@ says_not() {
 }
 
 # json EXPRESSION: fails unless the Python expression is true; j is the parsed
-# $output.
+# $output.  Without packages of the host (-S) Python starts a quarter faster.
 json() {
-    python3 -c "import json, sys
+    python3 -S -c "import json, sys
 j = json.load(sys.stdin)
 sys.exit(0 if ($1) else repr(j))" <<<"$output"
 }

@@ -9,7 +9,7 @@ live_file() {
 # fails unless doctor reports one and does not say that nothing is wrong.
 finding() {
     gives_fault "$DOCTOR_STATUS" || return 1
-    command=$(python3 -c 'import json, sys
+    command=$(python3 -S -c 'import json, sys
 found = [f for f in json.load(sys.stdin)["findings"] if sys.argv[1] in f["what"]]
 print(found[0]["command"] if found else "no finding: " + sys.argv[1])' "$1" <<<"$output")
     [[ $command != "no finding"* ]] || {
@@ -48,7 +48,7 @@ mends() {
 
 # poke FILE OFFSET HEX: overwrites bytes of the file.
 poke() {
-    python3 - "$1" "$2" "$3" <<'END'
+    python3 -S - "$1" "$2" "$3" <<'END'
 import sys
 with open(sys.argv[1], "r+b") as f:
     f.seek(int(sys.argv[2]))

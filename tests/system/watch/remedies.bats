@@ -106,7 +106,7 @@ member() {
 # counted COMMAND...: fails unless calls of services are counted together.
 counted() {
     local before
-    before=$(bide stats pay --json | python3 -c 'import json, sys
+    before=$(bide stats pay --json | python3 -S -c 'import json, sys
 print(json.load(sys.stdin)["policies"][0]["attempts"])')
     member exec pay -- true
     gives 0 bide stats pay --json
