@@ -4,8 +4,14 @@
 
 bats_require_minimum_version 1.5.0
 
+# skip_all REASON: skips all tests of a file.  For setup_file, where skip is a failure.
+skip_all() {
+    export SKIP=${SKIP:-$1}
+}
+
 # enter_test: enters the folder of the test, T; DIR is the registry's.
 enter_test() {
+    [ -z "${SKIP:-}" ] || skip "$SKIP"
     T=$BATS_TEST_TMPDIR
     DIR=$T/registry
     export T DIR LC_ALL=C.UTF-8 TZ=UTC
@@ -72,11 +78,11 @@ needs_plain_build() {
     ! is_sanitized || skip "needs a build without sanitizers"
 }
 
-# needs_host: skips tests of a host with users of its own.
+# needs_host: skips all tests of a file about a host with users of its own.
 needs_host() {
-    [ "$(id -u)" -eq 0 ] || skip "needs root"
-    command -v setpriv >/dev/null || skip "needs the package util-linux"
-    unshare --mount true 2>/dev/null || skip "needs mount namespaces"
+    [ "$(id -u)" -eq 0 ] || skip_all "needs root"
+    command -v setpriv >/dev/null || skip_all "needs the package util-linux"
+    unshare --mount true 2>/dev/null || skip_all "needs mount namespaces"
 }
 
 # admit_others: lets other users pass through the folder of the test.

@@ -105,6 +105,17 @@ def check_others(paths):
             fault(path, lines, f"{lines} lines, at most {FILE_LINES}")
 
 
+def check_skips(paths):
+    """Checks that no bats file skips in setup_file, which bats takes for a failure."""
+    for path in paths:
+        if not path.endswith(".bats"):
+            continue
+        with open(os.path.join(TOP, path), encoding="utf-8") as file:
+            setup = re.search(r"^setup_file\(\) \{$.*?^\}$", file.read(), re.M | re.S)
+        if setup and re.search(r"\bskip ", setup.group()):
+            fault(path, 1, "setup_file skips: use skip_all")
+
+
 def check_top(paths):
     names = {n.split("/")[0] for n in paths}
     for name in sorted(names - TOP_NAMES):
@@ -120,6 +131,7 @@ for each in files():
     check_clock(each, text)
 tracked = subprocess.run(["git", "-C", TOP, "ls-files"], capture_output=True, text=True).stdout.splitlines()
 check_others(t for t in tracked if t not in files())
+check_skips(tracked)
 check_top(tracked)
 check_folders(tracked)
 print("\n".join(faults))

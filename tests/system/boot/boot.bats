@@ -38,10 +38,8 @@ teardown_file() {
 }
 
 setup() {
-    [ -z "$SKIP" ] || skip "$SKIP"
-    T=$BATS_TEST_TMPDIR
+    enter_test
     STATE=$BATS_FILE_TMPDIR/state
-    cd "$T" || return 1
 }
 
 # counted POLICY: the calls that the history and the live state have, on stdout.

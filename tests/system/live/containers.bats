@@ -4,7 +4,7 @@ load ../registry
 
 setup_file() {
     unshare --pid --fork --mount-proc true 2>/dev/null ||
-        skip "needs PID namespaces"
+        skip_all "needs PID namespaces"
 }
 
 container=(unshare --pid --fork --mount-proc --kill-child)

@@ -4,8 +4,8 @@
 load ../registry
 
 setup_file() {
-    [ "$(id -u)" -eq 0 ] || skip "needs root, to mount"
-    unshare --mount --pid --fork --net true 2>/dev/null || skip "needs namespaces"
+    [ "$(id -u)" -eq 0 ] || skip_all "needs root, to mount"
+    unshare --mount --pid --fork --net true 2>/dev/null || skip_all "needs namespaces"
 }
 
 # The host's registry is $T/host/bide, its live directory $T/host/run.

@@ -4,7 +4,7 @@
 load ../registry
 
 setup_file() {
-    [ "$(id -u)" -eq 0 ] || skip "needs root, to start services of other users"
+    [ "$(id -u)" -eq 0 ] || skip_all "needs root, to start services of other users"
 }
 
 teardown() {

@@ -23,8 +23,7 @@ setup_file() {
 }
 
 setup() {
-    [ -z "$SKIP" ] || skip "$SKIP"
-    T=$BATS_TEST_TMPDIR
+    enter_test
     begin_tree "$TREE" "$T"
     mkdir "$ROOT/new" "$ROOT/old"
     cp "$BATS_FILE_TMPDIR"/new/*.deb "$ROOT/new"

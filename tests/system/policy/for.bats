@@ -496,6 +496,7 @@ family() {
     family
     bide pause base --for 1h >/dev/null
     gives 0 bide show kid
+    output=${output//$'\n# '/ } # a long name of the author breaks the line
     says "# temporary: paused is yes until 20" "(version 2 of base, "
     gives 0 bide show kid --json
     json "j['layers'][0]['inherited_from'] == 'base' and j['layers'][0]['keys'] == {'paused': 'yes'}"

@@ -4,8 +4,8 @@
 load ../registry
 
 setup_file() {
-    [ "$(id -u)" -eq 0 ] || skip "needs root, to be other users"
-    command -v setpriv >/dev/null || skip "needs the package util-linux"
+    [ "$(id -u)" -eq 0 ] || skip_all "needs root, to be other users"
+    command -v setpriv >/dev/null || skip_all "needs the package util-linux"
 }
 
 # as WHO COMMAND...: runs bide as service, operator, observer or root.

@@ -3,7 +3,7 @@
 load ../registry
 
 setup_file() {
-    [ "$(id -u)" -eq 0 ] || skip "needs root, to give files to a group"
+    [ "$(id -u)" -eq 0 ] || skip_all "needs root, to give files to a group"
 }
 
 # shared: makes a registry of root whose services are members of group 4242, and

@@ -345,6 +345,7 @@ a_writer_without_permission_is_refused(void **state)
 {
     struct scratch *t = *state;
     struct writer *w = began(t->dir);
+    const bool is_root = geteuid() == 0;
     pid_t child;
     int status;
 
@@ -355,7 +356,7 @@ a_writer_without_permission_is_refused(void **state)
         uint8_t id[REGISTRY_ID_SIZE];
         char dir[400];
 
-        if (geteuid()) {
+        if (!is_root) {
             chmod(t->file, 0444);
         } else if (setuid(65534)) {
             _exit(2);
@@ -365,7 +366,7 @@ a_writer_without_permission_is_refused(void **state)
             _exit(1);
         }
         snprintf(dir, sizeof(dir), "%s/new/dir", t->dir);
-        _exit(geteuid() == 65534 &&
+        _exit(is_root &&
               writer_create(dir, "/run/bide", NULL, id) != BIDE_EPERM);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
