@@ -496,8 +496,9 @@ family() {
     family
     bide pause base --for 1h >/dev/null
     gives 0 bide show kid
+    says "# temporary: paused is yes until 20"
     output=${output//$'\n# '/ } # a long name of the author breaks the line
-    says "# temporary: paused is yes until 20" "(version 2 of base, "
+    says "(version 2 of base, "
     gives 0 bide show kid --json
     json "j['layers'][0]['inherited_from'] == 'base' and j['layers'][0]['keys'] == {'paused': 'yes'}"
     gives 0 bide get kid paused
