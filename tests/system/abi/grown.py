@@ -4,10 +4,10 @@ fields, and a program of that header with the older library.  argv: the top of t
 tree, the directory of the build (its libbide.so, its command)."""
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
+
+from another import build, copy_tree, must
 
 TOP, BUILD = (os.path.abspath(path) for path in sys.argv[1:3])
 # The structures of bide.h that may grow, and those of bide_outcome.h.
@@ -38,46 +38,24 @@ def grow(folder):
         sys.exit(f"grown: not found in the headers: {sorted(set(GROWING) - grown)}")
 
 
-def run(*argv, **options):
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          **options)
-    if done.returncode:
-        sys.exit(f"grown: {' '.join(argv)}\n{done.stdout}")
-    return done.stdout
-
-
-def build_library(folder):
-    build = os.path.join(folder, "build")
-    run("cmake", "-S", folder, "-B", build, "-DBIDE_TESTS=OFF", "-DCMAKE_BUILD_TYPE=Debug")
-    run("cmake", "--build", build, "-j2", "--target", "bide")
-    return build
-
-
 def main():
     with tempfile.TemporaryDirectory(prefix="bide-grown-") as folder:
-        tree = os.path.join(folder, "tree")
-        os.mkdir(tree)
-        for name in ("include", "lib", "cli", "tests/examples", "CMakeLists.txt"):
-            source = os.path.join(TOP, name)
-            if os.path.isdir(source):
-                shutil.copytree(source, os.path.join(tree, name))
-            else:
-                shutil.copy(source, tree)
+        tree = copy_tree(TOP, folder)
         grow(tree)
-        libraries = {"first": BUILD, "grown": build_library(tree)}
+        libraries = {"first": BUILD, "grown": build(tree, "bide")}
         programs = {}
         for name, top, define in (("first", TOP, []), ("grown", tree, ["-DBIDE_GROWN"])):
             programs[name] = os.path.join(folder, name)
-            run("cc", "-std=c11", "-D_GNU_SOURCE", *define, "-I" + os.path.join(top, "include"),
-                os.path.join(TOP, "tests/system/abi/program/grown.c"), "-o", programs[name],
-                os.path.join(libraries[name], "libbide.so"))
+            must("cc", "-std=c11", "-D_GNU_SOURCE", *define, "-I" + os.path.join(top, "include"),
+                 os.path.join(TOP, "tests/system/abi/program/grown.c"), "-o", programs[name],
+                 os.path.join(libraries[name], "libbide.so"))
         bide = os.path.join(BUILD, "bide")
         registry = os.path.join(folder, "registry")
-        run(bide, "--dir", registry, "init", "--live", os.path.join(folder, "live", "live"))
-        run(bide, "--dir", registry, "apply", "-", input=POLICY)
+        must(bide, "--dir", registry, "init", "--live", os.path.join(folder, "live", "live"))
+        must(bide, "--dir", registry, "apply", "-", input=POLICY)
         for program, path in programs.items():
             for library, where in libraries.items():
-                print(f"{program} program,", run(path, registry, library, env=dict(os.environ, LD_LIBRARY_PATH=where)),
+                print(f"{program} program,", must(path, registry, library, env=dict(os.environ, LD_LIBRARY_PATH=where)),
                       end="")
 
 

@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 
+from another import build, copy_tree, must
+
 TOP, BUILD = (os.path.abspath(path) for path in sys.argv[1:3])
 CHANGES = (  # file, what it has, what replaces that
     ("CMakeLists.txt", r"(project\(bide VERSION) \d+", r"\1 9"),
@@ -52,23 +54,9 @@ def expect(what, condition, text=""):
         faults.append(f"{what}\n{text}")
 
 
-def must(*argv, **options):
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
-    if done.returncode:
-        sys.exit(f"versions: {' '.join(argv)}\n{done.stdout}")
-    return done.stdout
-
-
 def make_newer(folder):
     """Returns the directory of the newer build."""
-    tree = os.path.join(folder, "tree")
-    os.mkdir(tree)
-    for name in ("include", "lib", "cli", "policies", "tests/examples", "CMakeLists.txt"):
-        source = os.path.join(TOP, name)
-        if os.path.isdir(source):
-            shutil.copytree(source, os.path.join(tree, name))
-        else:
-            shutil.copy(source, tree)
+    tree = copy_tree(TOP, folder)
     for name, pattern, text in CHANGES:
         path = os.path.join(tree, name)
         with open(path, encoding="utf-8") as file:
@@ -77,10 +65,7 @@ def make_newer(folder):
             sys.exit(f"versions: {name} has no {pattern}")
         with open(path, "w", encoding="utf-8") as file:
             file.write(changed)
-    build = os.path.join(folder, "build")
-    must("cmake", "-S", tree, "-B", build, "-DBIDE_TESTS=OFF", "-DCMAKE_BUILD_TYPE=Debug")
-    must("cmake", "--build", build, "-j2", "--target", "bide", "bide_command")
-    return build
+    return build(tree, "bide", "bide_command")
 
 
 class Registry:
