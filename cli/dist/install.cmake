@@ -52,14 +52,13 @@ install(DIRECTORY policies/ DESTINATION ${CMAKE_INSTALL_DATADIR}/bide/policies
 
 file(GLOB pages CONFIGURE_DEPENDS cli/man/bide.[1-8])
 foreach(page IN LISTS pages)
+  string(REGEX MATCH "[1-8]$" section ${page})
   if(BIDE_PACKAGE)
     get_filename_component(name ${page}.gz NAME)
     execute_process(COMMAND gzip -9nc ${page} COMMAND_ERROR_IS_FATAL ANY
       OUTPUT_FILE ${CMAKE_BINARY_DIR}/${name})
     set(page ${CMAKE_BINARY_DIR}/${name})
   endif()
-  string(REGEX MATCH "[1-8](\\.gz)?$" section ${page})
-  string(SUBSTRING ${section} 0 1 section)
   if(section EQUAL 3)
     set(component libbide-dev)
   else()
