@@ -154,6 +154,7 @@ add_entry_rows(struct table *t, const struct audit *a, size_t *folded)
     return rc;
 }
 
+/* Prints the sums, which are of all kinds. */
 static void
 print_sums(const struct audit *a)
 {
@@ -170,9 +171,6 @@ print_sums(const struct audit *a)
         for (size_t k = 0; k < COUNTER_ROWS; k++) {
             sum.count[k] += e->count[k];
         }
-    }
-    if (a->kinds != AUDIT_ALL_KINDS) {
-        return; /* the sums are of all kinds */
     }
     printf("\n%s %s, %llu of them forced; breakers opened %s %s",
            text_count(kinds[AUDIT_CHANGE] + kinds[AUDIT_FORCED]).text,
@@ -228,7 +226,7 @@ audit_table(const struct audit *a)
             "--csv.\n",
             folded);
     }
-    if (!rc) {
+    if (!rc && a->kinds == AUDIT_ALL_KINDS) {
         print_sums(a);
     }
     if (!rc && a->damaged > 0) {
