@@ -169,7 +169,7 @@ static int
 help_keys_json(const struct key *only)
 {
     struct json *object = json_object_new(), *array, *j, *words;
-    char values[256], *choices, *word, *rest;
+    char values[256], *word, *rest;
 
     array = json_in_array(object, "keys");
     for (size_t i = 0; i < policy_key_count; i++) {
@@ -186,16 +186,10 @@ help_keys_json(const struct key *only)
         json_put_text(j, "help", key->help);
         put_bounds(j, key);
         words = json_in_array(j, "words");
-        choices = strdup(key->type == KEY_SWITCH ? "yes no"
-                         : key->choices          ? key->choices
-                                                 : "");
-        for (word = choices ? strtok_r(choices, " ", &rest) : NULL; word;
+        manual_words(key, values, sizeof(values));
+        for (word = strtok_r(values, " ", &rest); word;
              word = strtok_r(NULL, " ", &rest)) {
             json_put_text(words, NULL, word);
-        }
-        free(choices);
-        if (key->open) {
-            json_put_text(words, NULL, key->open);
         }
     }
     return json_out(object) ? say_no_memory() : STATUS_DONE;

@@ -65,6 +65,16 @@ manual_values(const struct key *key, char *buffer, size_t size)
     return buffer;
 }
 
+char *
+manual_words(const struct key *key, char *buffer, size_t size)
+{
+    const char *words = key->type == KEY_SWITCH ? "yes no" : key->choices;
+
+    snprintf(buffer, size, "%s%s%s", words ? words : "",
+             words && key->open ? " " : "", key->open ? key->open : "");
+    return buffer;
+}
+
 /* ---- manual pages ---- */
 
 /* Writes text as roff, where a plain '-' is a hyphen and must be "\-". */
@@ -346,15 +356,12 @@ static const char completion_line[] =
 static void
 write_values(void)
 {
+    char words[256];
+
     puts("_bide_values() {\n    case $1 in");
     for (size_t i = 0; i < policy_key_count; i++) {
-        const struct key *key = &policy_keys[i];
-        const char *words = key->type == KEY_SWITCH ? "yes no" : key->choices;
-
-        if (words || key->open) {
-            printf("    %s) _bide_words '%s%s%s' ;;\n", key->name,
-                   words ? words : "", words && key->open ? " " : "",
-                   key->open ? key->open : "");
+        if (*manual_words(&policy_keys[i], words, sizeof(words))) {
+            printf("    %s) _bide_words '%s' ;;\n", policy_keys[i].name, words);
         }
     }
     puts("    extends) _bide_names ;;\n    esac\n}\n");

@@ -15,6 +15,10 @@ const char *manual_type(const struct key *key);
  * Returns `buffer`, which needs 256 bytes. */
 char *manual_values(const struct key *key, char *buffer, size_t size);
 
+/* Writes the words that a key accepts, with blanks between them: "yes no"; ""
+ * if there are none.  Returns `buffer`, which needs 256 bytes. */
+char *manual_words(const struct key *key, char *buffer, size_t size);
+
 /* Print roff: manual_keys the table of keys of bide.5, manual_commands the
  * commands and options of bide.1. */
 void manual_keys(void);
