@@ -18,10 +18,9 @@
 #include "policy/policy.h"
 #include "store/policies/record.h"
 
-static const struct list_sorting sortings[] = {{"failed", NOW_FAILED},
-                                               {"calls", NOW_CALLS},
-                                               {"retries", NOW_RETRIES},
-                                               {"p95", NOW_P95}};
+/* The figures that --sort takes. */
+static const enum now_figure sortings[] = {NOW_FAILED, NOW_CALLS, NOW_RETRIES,
+                                           NOW_P95};
 
 const char *
 list_row_name(const struct list_row *row)
@@ -42,7 +41,7 @@ double
 list_rank(const struct list *list, const struct list_row *row)
 {
     return list->sort && row->count
-               ? now_rank(&row->count->cell, list->sort->by, list->all)
+               ? now_rank(&row->count->cell, *list->sort, list->all)
                : 0;
 }
 
@@ -191,7 +190,7 @@ read_options(const struct command_line *line, struct list *list)
     list->scopes = line->option[OPTION_SCOPES] ||
                    (list->pattern && !strpbrk(list->pattern, "*?["));
     for (size_t i = 0; sort && i < sizeof(sortings) / sizeof(*sortings); i++) {
-        if (strcmp(sort, sortings[i].word) == 0) {
+        if (strcmp(sort, now_word(sortings[i])) == 0) {
             list->sort = &sortings[i];
         }
     }

@@ -17,12 +17,6 @@ struct record;
 struct record_part;
 struct table;
 
-/* A value of --sort, and the figure by which it sorts. */
-struct list_sorting {
-    const char *word;
-    enum now_figure by;
-};
-
 struct list_notes {
     size_t count; /* some of them may be left out */
     struct draft lines;
@@ -31,10 +25,10 @@ struct list_notes {
 struct list_row;
 struct list {
     struct admin *registry;
-    const char *pattern;             /* NULL: all policies */
-    const struct list_sorting *sort; /* NULL: by name */
-    bool all;                        /* totals instead of the last minute */
-    bool scopes;                     /* a row for each scope */
+    const char *pattern;         /* NULL: all policies */
+    const enum now_figure *sort; /* NULL: by name */
+    bool all;                    /* totals instead of the last minute */
+    bool scopes;                 /* a row for each scope */
     uint32_t most; /* JSON: limit of scopes, only unusual ones; 0: all */
     void (*add)(struct list *list, const struct list_row *row);
     void *arg; /* of the function */

@@ -12,6 +12,8 @@
 
 enum { GOOD_WIDTH = 100, NAME_LEAST = 12, FOOT_LINES = 4 };
 
+#define ACTIONS "e set  p pause  r resume  b breaker  R rollback"
+
 static const char help_text[] =
     "bide top\n\n"
     "  Up Down PgUp PgDn   choose a policy, or move through a text\n"
@@ -141,8 +143,6 @@ draw_row(struct top *t, const struct top_row *r, int y, int name_width,
 static void
 draw_head(struct top *t)
 {
-    static const char *const sorts[] = {"calls", "ok", "failed", "retries",
-                                        "p95"};
     double calls = 0, failed = 0;
     uint64_t waiting = 0;
     char host[65] = "";
@@ -164,7 +164,7 @@ draw_head(struct top *t)
         put_at(1, 0, "cannot read: %s; the figures are old", t->failure);
         attroff(A_REVERSE);
     } else {
-        put_at(1, 0, "by %s%s%s", t->by_name ? "name" : sorts[t->sort],
+        put_at(1, 0, "by %s%s%s", t->by_name ? "name" : now_word(t->sort),
                *t->filter ? ", only " : "", t->filter);
     }
 }
@@ -192,8 +192,7 @@ draw_foot(struct top *t)
     }
     attron(A_REVERSE);
     put_at(LINES - 1, 0, "%-*s", COLS,
-           "q quit  ? help  Enter detail  s sort  / filter  e set  p pause"
-           "  r resume  b breaker  R rollback");
+           "q quit  ? help  Enter detail  s sort  / filter  " ACTIONS);
     attroff(A_REVERSE);
 }
 
@@ -269,10 +268,8 @@ top_draw(struct top *t)
     if (t->help) {
         top_draw_text(help_text, 0, 0, "any key: back");
     } else if (t->detail) {
-        top_draw_text(
-            t->detail, t->line, t->column,
-            "Esc back  q quit  arrows move  e set  p pause  r resume  "
-            "b breaker  R rollback");
+        top_draw_text(t->detail, t->line, t->column,
+                      "Esc back  q quit  arrows move  " ACTIONS);
     } else {
         erase();
         draw_head(t);

@@ -118,7 +118,8 @@ void
 top_read(struct top *t)
 {
     struct list list = {.add = add_top_row, .arg = t};
-    struct top before = *t;
+    struct top_row *rows = t->rows;
+    size_t count = t->count;
     uint64_t begin = clock_monotonic_ns();
     int rc = admin_open(t->dir, &list.registry);
 
@@ -134,10 +135,10 @@ top_read(struct top *t)
     }
     snprintf(t->failure, sizeof(t->failure), "%s", rc ? bide_strerror(rc) : "");
     if (t->count == 0 && rc) {
-        t->rows = before.rows;
-        t->count = before.count;
+        t->rows = rows;
+        t->count = count;
     } else {
-        free(before.rows);
+        free(rows);
     }
     top_sort(t);
     t->read_ns = clock_monotonic_ns();

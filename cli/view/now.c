@@ -21,6 +21,17 @@ write_amount(uint64_t count, uint64_t ns, bool all)
     return all ? text_count(count) : text_number(per_s(count, ns));
 }
 
+const char *
+now_word(enum now_figure f)
+{
+    static const char *const words[] = {
+        [NOW_CALLS] = "calls",     [NOW_OK] = "ok",   [NOW_FAILED] = "failed",
+        [NOW_RETRIES] = "retries", [NOW_P95] = "p95",
+    };
+
+    return words[f];
+}
+
 struct brief
 now_write(const struct admin_cell *c, enum now_figure f, bool all)
 {

@@ -12,6 +12,8 @@ struct policy;
 
 enum now_figure { NOW_CALLS, NOW_OK, NOW_FAILED, NOW_RETRIES, NOW_P95 };
 
+/* Returns the word of a figure, as --sort takes it: "failed". */
+const char *now_word(enum now_figure f);
 /* Writes a figure ("41.2", "98.1%"), "-" if there is none; with `all` of the
  * time since the live state was created, numbers instead of rates. */
 struct brief now_write(const struct admin_cell *c, enum now_figure f, bool all);
