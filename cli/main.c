@@ -307,9 +307,8 @@ print_new_lines(const char *before, const char *text)
 }
 
 /* Runs the command again and again: --watch shows it from the top of the
- * screen,
- * --follow prints the lines that the run before did not print.  Each time the
- * registry is opened anew. */
+ * screen, --follow prints the lines that the run before did not print.  Each
+ * time the registry is opened anew. */
 static int
 repeat_command(struct command_line *line)
 {

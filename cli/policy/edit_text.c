@@ -2,6 +2,10 @@
  *
  * The text in the editor has lines for the user, which begin with MARK.  They
  * are removed before it is read, and written anew when it is shown again:
+ *
+ *   [pay]
+ *   # bide: attempts = lots: must be a whole number, 1 to 1000000, or unlimited
+ *   attempts = lots
  */
 #include <dirent.h>
 #include <errno.h>
