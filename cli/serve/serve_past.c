@@ -38,10 +38,14 @@ enum {
     EVENTS_MOST = 500, /* the newest */
 };
 
-/* The sum of whole intervals. */
-struct sum {
+struct sum_key {
     uint64_t number; /* of a version, or of a column of time */
     char scope[BIDE_NAME_MAX + 1];
+};
+
+/* The sum of whole intervals. */
+struct sum {
+    struct sum_key key; /* first: compare_keys */
     uint64_t begin_ns, end_ns;
     struct figures figures;
 };
@@ -72,27 +76,37 @@ struct view {
 static int
 compare_keys(const void *a, const void *b)
 {
-    const struct sum *x = a, *y = b;
+    const struct sum_key *x = a, *y = b;
     int order = (x->number > y->number) - (x->number < y->number);
 
     return order ? order : strcmp(x->scope, y->scope);
 }
 
-/* Returns the sum of that number and scope; NULL without memory. */
+/* Returns the sum of that number and scope; of a new one, if there are many, of
+ * ADMIN_OTHERS; NULL without memory. */
 static struct sum *
 find_sum(struct sums *s, uint64_t number, const char *scope)
 {
-    struct sum *one = calloc(1, sizeof(*one)), **node, **added;
+    struct sum_key key = {.number = number};
+    struct sum *one, **found, **added;
 
+    strcpy(key.scope, scope);
+    found = tfind(&key, &s->root, compare_keys);
+    if (!found && s->count >= SUMS_MOST) {
+        strcpy(key.scope, ADMIN_OTHERS);
+        found = tfind(&key, &s->root, compare_keys);
+    }
+    if (found) {
+        return *found;
+    }
+    one = calloc(1, sizeof(*one));
     if (!one) {
         return NULL;
     }
-    *one = (struct sum){.number = number, .begin_ns = UINT64_MAX};
-    strcpy(one->scope, s->count < SUMS_MOST ? scope : ADMIN_OTHERS);
-    node = tsearch(one, &s->root, compare_keys);
-    if (!node || *node != one) {
+    *one = (struct sum){.key = key, .begin_ns = UINT64_MAX};
+    if (!tsearch(one, &s->root, compare_keys)) {
         free(one);
-        return node ? *node : NULL;
+        return NULL;
     }
     added = array_add(&s->list, &s->count, sizeof(struct sum *));
     return added ? (*added = one) : NULL;
@@ -225,8 +239,8 @@ put_sum(struct json *j, struct view *v, const struct sum *s)
     struct json *outcomes;
     struct bide_stats stats;
 
-    json_put_text(j, "scope", s->scope);
-    json_put_count(j, "number", s->number);
+    json_put_text(j, "scope", s->key.scope);
+    json_put_count(j, "number", s->key.number);
     json_put_s(j, "begin", s->begin_ns);
     json_put_s(j, "end", s->end_ns);
     past_figures(&s->figures, 0, &stats);
@@ -249,9 +263,9 @@ compare_sums(const void *a, const void *b)
     const struct sum *x = *(struct sum *const *)a, *y = *(struct sum *const *)b;
     uint64_t fx = figures_failed(&x->figures), fy = figures_failed(&y->figures);
 
-    if (x->number != y->number || (fx == 0 && fy == 0)) {
-        fx = x->number > 0 ? x->number : figures_calls(&x->figures);
-        fy = y->number > 0 ? y->number : figures_calls(&y->figures);
+    if (x->key.number != y->key.number || (fx == 0 && fy == 0)) {
+        fx = x->key.number > 0 ? x->key.number : figures_calls(&x->figures);
+        fy = y->key.number > 0 ? y->key.number : figures_calls(&y->figures);
     }
     return (fx < fy) - (fx > fy);
 }
@@ -272,7 +286,7 @@ put_sums(struct json *j, const char *name, struct view *v, struct sums *s,
         one = json_add_object(array);
         put_sum(one, v, s->list[i]);
         if (p) {
-            admin_guard(v->registry, p, v->name, s->list[i]->scope, &guard);
+            admin_guard(v->registry, p, v->name, s->list[i]->key.scope, &guard);
             guard_put(one, p, &guard);
         }
     }

@@ -59,8 +59,8 @@ async function follow() {
 function sumOf(c) {
   const k = c.calls, failed = k.exhausted + k.refused, all = k.succeeded + failed + k.rejected + k.cancelled;
   const l = c.latency_ms.succeeded;
-  return {begin: c.begin, end: c.end, calls: all, ok: k.succeeded, failed, refused: k.refused, rejected: k.rejected,
-    retries: c.retries, p50: l.count ? l.p50 : null, p95: l.count ? l.p95 : null, p99: l.count ? l.p99 : null,
+  return {begin: c.begin, end: c.end, calls: all, ok: k.succeeded, failed, refused: k.refused,
+    retries: c.retries, p50: l.count ? l.p50 : null, p95: l.count ? l.p95 : null,
     outcomes: c.outcomes, opened: c.opened, heat: c.heat, known: true};
 }
 
@@ -81,7 +81,7 @@ function columns(v, now) {
   for (let i = 0; i < n; i++) {
     const b = begin + i * step, key = Math.floor(b / group), p95 = t.p95_ms[i];
     if (b < v.since || b + step > v.until + 1 || fine.some((c) => c.begin <= b && c.end > b)) continue;
-    const g = groups.get(key) || {begin: b, calls: 0, failed: 0, refused: 0, retries: 0, rejected: 0, p50: null, p95: null, outcomes: {}, opened: 0, known: true};
+    const g = groups.get(key) || {begin: b, calls: 0, failed: 0, refused: 0, retries: 0, p50: null, p95: null, outcomes: {}, opened: 0, known: true};
     for (const k of ["calls", "failed", "refused", "retries"]) g[k] += t[k][i] * step;
     g.p95 = p95 >= 0 ? Math.max(g.p95 || 0, p95) : g.p95;
     g.end = b + step;
@@ -89,7 +89,7 @@ function columns(v, now) {
   }
   return out.concat([...groups.values()]).sort((a, b) => a.begin - b.begin);
 }
-const scaled = (c, by) => Object.fromEntries(["calls", "ok", "failed", "refused", "rejected", "retries"].map((k) => [k, c[k] * by]));
+const scaled = (c, by) => Object.fromEntries(["calls", "ok", "failed", "refused", "retries"].map((k) => [k, c[k] * by]));
 const perS = (c, key) => c[key] / Math.max(0.001, c.end - c.begin);
 
 /* ---- one policy: charts ---- */
@@ -168,9 +168,9 @@ function axis() {
   const span = view.until - view.since, unit = [10, 30, 60, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 432000, 1728000].find((u) => span / u <= (innerWidth < 700 ? 4 : 9)) || 8640000;
   const zone = new Date(view.since * 1000).getTimezoneOffset() * 60, out = [];
   for (let t = Math.ceil((view.since - zone) / unit) * unit + zone; at(t) < (innerWidth < 700 ? 870 : 960); t += unit) {
-    const d = new Date(t * 1000), two = (x) => String(x).padStart(2, "0");
-    const day = d.toLocaleDateString("en", {month: "short", day: "numeric"}), clock_ = two(d.getHours()) + ":" + two(d.getMinutes()) + (unit < 60 ? ":" + two(d.getSeconds()) : "");
-    const e = el("span", {}, unit >= 86400 || clock_ === "00:00" ? day : clock_);
+    const d = new Date(t * 1000), time = (unit < 60 ? secondOf : minuteOf)(d);
+    const day = d.toLocaleDateString("en", {month: "short", day: "numeric"});
+    const e = el("span", {}, unit >= 86400 || time === "00:00" ? day : time);
     e.style.left = at(t) / 10 + "%";
     out.push(e);
   }
@@ -248,7 +248,7 @@ function figures(s, old) {
     cell(r.retries, o.retries, share(s.retries, s.calls - s.refused), 0.005), s.p50 == null ? "–" : time(s.p50), cell(s.p95, old && old.p95, s.p95 == null ? "–" : time(s.p95), 0.5)];
 }
 
-function showSums_(v) {
+function showTables(v) {
   const scopes = v.scopes.map((c) => ({...sumOf(c), scope: c.scope, breaker: c.breaker, budget: c.budget})), more = v.scopes_known - scopes.length;
   text($("n-scopes"), v.scopes_known > 1 ? many(v.scopes_known, "scope", "scopes") + (more > 0 ? `, the worst ${scopes.length} shown` : "") : "");
   keep($("scopes"), table("Scopes", ["<Scope", "Calls", "Failed", "Refused", "Retries", "p50", "p95", "<Breaker", "<Budget"], scopes.map((s) => {
@@ -359,7 +359,7 @@ function drawOne() {
     heatMap(140));
   fill($("axis"), ...axis());
   showEvents();
-  showSums_(v);
+  showTables(v);
   readout();
   const notes = [v.history_error ? `The history cannot be read: ${v.history_error}. ${v.history_next}` : !v.recorded ? "Nothing is recorded, so only the last minutes are known in detail. To keep history: bide record --every 1m" : "",
     v.wanted != null && v.since - v.wanted > v.step_s ? "There is more history than can be shown at once: this begins " + clock(v.since, v.time) + "." : "",
@@ -367,7 +367,7 @@ function drawOne() {
     v.list.some((c) => !c.known || c.end - c.begin > 2.5 * v.step_s) ? "Pale bars are averages over a time in which nothing was recorded." : ""];
   text($("one-note"), notes.filter(Boolean).join(" "));
   $("one-note").hidden = !notes.some(Boolean);
-  const two = (x) => String(x).padStart(2, "0"), local = (s) => { const d = new Date(s * 1000); return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}T${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`; };
+  const local = (s) => { const d = new Date(s * 1000); return dayOf(d) + "T" + secondOf(d); };
   if (!$("custom").contains(document.activeElement)) { $("from").value = local(v.since); $("to").value = route.until ? local(v.until) : ""; }
 }
 

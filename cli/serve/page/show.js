@@ -47,14 +47,15 @@ function time(ms) {
   if (ms < 7170000) return Math.round(ms / 60000) + "m";
   return Math.round(ms / 3600000) + "h";
 }
+const two = (x) => String(x).padStart(2, "0");
+const minuteOf = (d) => two(d.getHours()) + ":" + two(d.getMinutes());
+const secondOf = (d) => minuteOf(d) + ":" + two(d.getSeconds());
+const dayOf = (d) => d.getFullYear() + "-" + two(d.getMonth() + 1) + "-" + two(d.getDate());
 function clock(seconds, now) {
-  const d = new Date(seconds * 1000), n = new Date(now * 1000);
-  const two = (x) => String(x).padStart(2, "0");
-  const at = two(d.getHours()) + ":" + two(d.getMinutes()) + ":" + two(d.getSeconds());
-  const day = d.getFullYear() + "-" + two(d.getMonth() + 1) + "-" + two(d.getDate());
+  const d = new Date(seconds * 1000), n = new Date(now * 1000), at = secondOf(d);
   n.setHours(0, 0, 0, 0);
   const days = Math.round((n - new Date(d.getFullYear(), d.getMonth(), d.getDate())) / 864e5);
-  return days === 0 ? "today " + at : days === 1 ? "yesterday " + at : day + " " + at;
+  return days === 0 ? "today " + at : days === 1 ? "yesterday " + at : dayOf(d) + " " + at;
 }
 const many = (n, one, more) => n.toLocaleString("en") + " " + (n === 1 ? one : more);
 

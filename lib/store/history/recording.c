@@ -530,8 +530,10 @@ recording_adopt(const char *dir, const uint8_t registry[16])
     if (!rc) {
         memcpy(r->state.registry, registry, sizeof(r->state.registry));
         rc = write_state(r);
-        rc = rc ? rc : recording_failed(r, mdb_txn_commit(r->txn));
-        r->txn = NULL;
+        if (!rc) {
+            rc = recording_failed(r, mdb_txn_commit(r->txn));
+            r->txn = NULL;
+        }
         recording_end(r);
     }
     return rc;

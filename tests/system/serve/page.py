@@ -116,7 +116,7 @@ NAMES = "[...document.querySelectorAll('.row .open')].map((b) => b.textContent)"
 ACTIVE = "document.activeElement"
 SHOWN = "view !== null && document.querySelectorAll('#rules td').length > 0 && document.querySelectorAll('#scopes tr').length > 1"
 
-# What a screen reader or a keyboard would miss: controls without a name, ids used twice or not at all, a table
+# Finds what a screen reader or a keyboard would miss: controls without a name, ids used twice or not at all, a table
 # whose parts have wrong roles, text outside of landmarks, headings that skip a level, hidden parts that take the focus.
 UNCLEAR = """(() => {
   const seen = (e) => e.getClientRects().length > 0 && getComputedStyle(e).visibility !== 'hidden', found = [];
