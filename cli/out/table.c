@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <libsmartcols.h>
-
 #include <bide.h>
 #include "base/array.h"
 #include "base/draft.h"
@@ -15,6 +13,7 @@
 
 #define CELL_COLOUR "\033[31m"
 #define ROW_COLOUR "\033[33m"
+#define COLOUR_OFF "\033[0m"
 
 /* Limits of folding, in columns: narrower text would be unreadable. */
 enum { NARROWEST = 12, NARROWEST_NAME = 24 };
@@ -30,9 +29,10 @@ struct cell {
 struct column {
     char *title;
     unsigned flags;
-    size_t width; /* of the longest cell, or of the title */
-    bool filled;  /* a cell is filled */
-    bool hidden;  /* not printed */
+    size_t width;     /* of the longest cell, or of the title */
+    bool filled;      /* a cell is filled */
+    bool hidden;      /* not printed */
+    const char *rest; /* what is not printed yet of the present row */
 };
 
 struct table {
@@ -198,11 +198,11 @@ total_width(const struct table *t)
 
 /* Returns the least width to which the column may be folded; 0: not folded. */
 static size_t
-narrowest(const struct table *t, size_t column)
+narrowest(const struct table *t, const struct column *c)
 {
-    return t->column[column].flags & TABLE_NAME && !t->narrow ? NARROWEST_NAME
-           : t->column[column].flags & (TABLE_NAME | TABLE_WRAP) ? NARROWEST
-                                                                 : 0;
+    return c->flags & TABLE_NAME && !t->narrow    ? NARROWEST_NAME
+           : c->flags & (TABLE_NAME | TABLE_WRAP) ? NARROWEST
+                                                  : 0;
 }
 
 /* Reports whether the table fits if each column is as narrow as it may be. */
@@ -212,7 +212,7 @@ can_fit(const struct table *t)
     size_t total = total_width(t);
 
     for (size_t i = 0; i < t->columns; i++) {
-        size_t least = narrowest(t, i);
+        size_t least = narrowest(t, &t->column[i]);
 
         if (!t->column[i].hidden && least > 0 && t->column[i].width > least) {
             total -= t->column[i].width - least;
@@ -229,8 +229,8 @@ fold_columns(struct table *t, size_t width)
         size_t widest = t->columns;
 
         for (size_t i = 0; i < t->columns; i++) {
-            if (!t->column[i].hidden && narrowest(t, i) > 0 &&
-                t->column[i].width > narrowest(t, i) &&
+            if (!t->column[i].hidden && narrowest(t, &t->column[i]) > 0 &&
+                t->column[i].width > narrowest(t, &t->column[i]) &&
                 (widest == t->columns ||
                  t->column[i].width > t->column[widest].width)) {
                 widest = i;
@@ -290,167 +290,103 @@ fit_to_terminal(struct table *t)
     return true;
 }
 
-/* Returns the text with line ends for libsmartcols, malloc'ed. */
-static char *
-fold_text(const char *text, size_t width)
-{
-    char *lines = malloc(2 * strlen(text) + 1), *at = lines;
-
-    while (lines && *text) {
-        size_t length = text_line_length(text, 0, width);
-
-        at = mempcpy(at, text, length);
-        text += length;
-        text += strspn(text, " ");
-        if (*text) {
-            *at++ = '\n';
-        }
-    }
-    if (lines) {
-        *at = '\0';
-    }
-    return lines;
-}
-
-/* Returns the text, cut to `width` columns, malloc'ed. */
-static char *
-cut_text(struct table *t, const char *text, size_t width)
-{
-    char *cut = NULL;
-
-    if (text_columns(text) <= width) {
-        return strdup(text);
-    }
-    t->cut = true;
-    return asprintf(&cut, "%.*s...",
-                    (int)text_line_length(text, width - 3, width - 3), text) < 0
-               ? NULL
-               : cut;
-}
-
 /* ---- printing ---- */
 
-static int
-add_column(const struct table *t, struct libscols_table *scols, size_t column)
+/* Returns the length of what the next line shows of the text of a column; and
+ * whether that is cut, so that nothing follows. */
+static size_t
+next_length(struct table *t, const struct column *c, const char *text,
+            bool *out_cut)
 {
-    bool wraps = narrowest(t, column) > 0;
-    int flags = (t->column[column].flags & TABLE_RIGHT ? SCOLS_FL_RIGHT : 0) |
-                (wraps ? SCOLS_FL_WRAP : 0);
-    struct libscols_column *added =
-        scols_table_new_column(scols, t->column[column].title, 0, flags);
+    size_t length = strlen(text);
 
-    if (!added) {
-        return -1;
+    *out_cut = false;
+    if (narrowest(t, c) == 0 || text_columns(text) <= c->width) {
+        return length;
     }
-    return wraps ? scols_column_set_wrapfunc(added, scols_wrapnl_chunksize,
-                                             scols_wrapnl_nextchunk, NULL)
-                 : 0;
+    *out_cut = c->flags & TABLE_CUT;
+    t->cut |= *out_cut;
+    return *out_cut ? text_line_length(text, c->width - 3, c->width - 3)
+                    : text_line_length(text, 0, c->width);
 }
 
-static int
-add_cell(struct table *t, struct libscols_line *line, size_t at, size_t column,
-         const struct cell *cell, bool colour)
-{
-    const char *text = cell->text ? cell->text : "-";
-    char *own = narrowest(t, column) == 0 ? strdup(text)
-                : t->column[column].flags & TABLE_CUT
-                    ? cut_text(t, text, t->column[column].width)
-                    : fold_text(text, t->column[column].width);
-
-    if (!own || scols_line_refer_data(line, at, own) != 0) {
-        free(own);
-        return -1;
-    }
-    if (colour && cell->marked) {
-        scols_cell_set_color(scols_line_get_cell(line, at), CELL_COLOUR);
-    }
-    return 0;
-}
-
-static int
-add_row(struct table *t, struct libscols_table *scols, size_t row, bool colour)
-{
-    struct libscols_line *line = scols_table_new_line(scols, NULL);
-    size_t at = 0;
-
-    if (!line) {
-        return -1;
-    }
-    if (colour && t->cells[row * t->columns].row_marked) {
-        scols_line_set_color(line, ROW_COLOUR);
-    }
-    for (size_t i = 0; i < t->columns; i++) {
-        const struct cell *cell = &t->cells[row * t->columns + i];
-
-        if (!t->column[i].hidden && add_cell(t, line, at++, i, cell, colour)) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static int
-fill_scols(struct table *t, struct libscols_table *scols)
-{
-    bool colour = text_in_colour();
-
-    if (scols_table_set_column_separator(scols, column_gap(t)) != 0) {
-        return -1;
-    }
-    scols_table_enable_noencoding(scols, 1); /* text_safe did the encoding */
-    scols_table_enable_colors(scols, colour);
-    scols_table_set_termforce(scols, text_to_terminal()
-                                         ? SCOLS_TERMFORCE_ALWAYS
-                                         : SCOLS_TERMFORCE_NEVER);
-    scols_table_set_termwidth(scols, text_width());
-    for (size_t i = 0; i < t->columns; i++) {
-        if (!t->column[i].hidden && add_column(t, scols, i)) {
-            return -1;
-        }
-    }
-    for (size_t i = 0; i < t->rows; i++) {
-        if (add_row(t, scols, i, colour)) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-/* Prints the text without the blanks at the ends of lines: they disturb a diff,
- * and wrap on a narrow terminal. */
+/* Prints a part of a text behind the blanks that are due.  Blanks at its end
+ * become due: at the end of a line they disturb a diff, and wrap on a narrow
+ * terminal. */
 static void
-print_trimmed(const char *text)
+print_part(const char *text, size_t length, size_t *due)
 {
-    while (*text) {
-        size_t whole = strcspn(text, "\n"), length = whole;
+    size_t used = length;
 
-        while (length > 0 && text[length - 1] == ' ') {
-            length--;
-        }
-        fwrite(text, 1, length, stdout);
-        putchar('\n');
-        text += whole + (text[whole] == '\n');
+    while (used > 0 && text[used - 1] == ' ') {
+        used--;
     }
+    for (; used > 0 && *due > 0; --*due) {
+        putchar_unlocked(' ');
+    }
+    fwrite_unlocked(text, 1, used, stdout);
+    *due += length - used;
 }
 
-/* Prints the columns that are not hidden. */
-static int
+/* Prints the next line of each text, in colour if `cells` are marked. */
+static void
+print_line(struct table *t, const struct cell *cells)
+{
+    size_t due = 0;
+
+    fputs(cells && cells->row_marked ? ROW_COLOUR : "", stdout);
+    for (size_t i = 0; i < t->columns; i++) {
+        struct column *c = &t->column[i];
+        bool cut, marked = cells && cells[i].marked;
+        size_t length, width, blanks;
+
+        if (c->hidden) {
+            continue;
+        }
+        length = next_length(t, c, c->rest, &cut);
+        width = text_columns(c->rest) - text_columns(c->rest + length) +
+                (cut ? 3 : 0);
+        blanks = c->width > width ? c->width - width : 0;
+        due += c->flags & TABLE_RIGHT ? blanks : 0;
+        fputs(marked ? CELL_COLOUR : "", stdout);
+        print_part(c->rest, length, &due);
+        print_part("...", cut ? 3 : 0, &due);
+        fputs(marked ? COLOUR_OFF : "", stdout);
+        fputs(marked && cells->row_marked ? ROW_COLOUR : "", stdout);
+        due += (c->flags & TABLE_RIGHT ? 0 : blanks) + strlen(column_gap(t));
+        c->rest += length;
+        c->rest += cut ? strlen(c->rest) : strspn(c->rest, " ");
+    }
+    fputs(cells && cells->row_marked ? COLOUR_OFF : "", stdout);
+    putchar_unlocked('\n');
+}
+
+/* Prints the columns that are not hidden, folded to their widths. */
+static void
 print_columns(struct table *t, bool titles)
 {
-    struct libscols_table *scols = scols_new_table();
-    char *text = NULL;
-    int rc = scols && fill_scols(t, scols) == 0 ? 0 : BIDE_ENOMEM;
+    bool colour = text_in_colour(), more;
 
-    if (rc == 0) {
-        scols_table_enable_noheadings(scols, !titles);
-        rc = scols_print_table_to_string(scols, &text) ? BIDE_ENOMEM : 0;
+    for (size_t i = 0; i < t->columns; i++) {
+        t->column[i].rest = t->column[i].title;
     }
-    if (rc == 0 && text) {
-        print_trimmed(text);
+    if (titles) {
+        print_line(t, NULL);
     }
-    free(text);
-    scols_unref_table(scols);
-    return rc;
+    for (size_t row = 0; row < t->rows; row++) {
+        const struct cell *cells = &t->cells[row * t->columns];
+
+        for (size_t i = 0; i < t->columns; i++) {
+            t->column[i].rest = cells[i].text ? cells[i].text : "-";
+        }
+        do {
+            print_line(t, colour ? cells : NULL);
+            more = false;
+            for (size_t i = 0; i < t->columns; i++) {
+                more |= !t->column[i].hidden && *t->column[i].rest;
+            }
+        } while (more);
+    }
 }
 
 /* Returns the number of columns before the first figure; 0 if text follows a
@@ -474,15 +410,13 @@ count_labels(const struct table *t)
 
 /* Prints the figures in as many tables as they need, each with the first
  * columns, `labels`. */
-static int
+static void
 print_parts(struct table *t, size_t labels)
 {
-    int rc = 0;
-
     hide_columns(t, labels);
     t->close = false;
     fold_columns(t, text_width() / 2);
-    for (size_t from = labels, to; from < t->columns && !rc; from = to) {
+    for (size_t from = labels, to; from < t->columns; from = to) {
         hide_columns(t, labels);
         for (to = from; to < t->columns; to++) {
             t->column[to].hidden = !t->column[to].filled;
@@ -494,9 +428,8 @@ print_parts(struct table *t, size_t labels)
         if (from > labels) {
             putchar('\n');
         }
-        rc = print_columns(t, true);
+        print_columns(t, true);
     }
-    return rc;
 }
 
 /* Prints each row as lines "TITLE  cell", which the output folds. */
@@ -548,7 +481,6 @@ static int
 print_table(struct table *t, bool titles)
 {
     size_t labels;
-    int rc = 0;
 
     if (!t || t->failed) {
         table_free(t);
@@ -558,16 +490,16 @@ print_table(struct table *t, bool titles)
         qsort(t->cells, t->rows, t->columns * sizeof(*t->cells), compare_rows);
     }
     if (!text_to_terminal() || total_width(t) <= text_width()) {
-        rc = print_columns(t, titles);
+        print_columns(t, titles);
     } else if (fit_to_terminal(t)) {
-        rc = print_columns(t, titles);
+        print_columns(t, titles);
         print_hidden(t, "");
         if (t->cut) {
             puts("Long texts are cut. To see all: --verbose.");
         }
     } else {
         if (titles && (labels = count_labels(t)) > 0) {
-            rc = print_parts(t, labels);
+            print_parts(t, labels);
         } else {
             print_blocks(t, titles);
         }
@@ -575,7 +507,7 @@ print_table(struct table *t, bool titles)
         print_hidden(t, "\n");
     }
     table_free(t);
-    return rc;
+    return 0;
 }
 
 int

@@ -1,10 +1,10 @@
-/* Tables, by libsmartcols (the only user).  On a terminal that is too narrow,
- * empty columns are left out and long cells are folded; if that is not enough,
- * the gap between columns shrinks, and columns are left out by TABLE_SPARE.  A
- * line below the table names the columns that are left out.  If the table does
- * not fit even so, columns of figures are printed in several tables, and any
- * other table as lines "TITLE  cell".  In a pipe or file a table is complete
- * and plain, and each row is one line. */
+/* Tables.  On a terminal that is too narrow, empty columns are left out and
+ * long cells are folded; if that is not enough, the gap between columns
+ * shrinks, and columns are left out by TABLE_SPARE.  A line below the table
+ * names the columns that are left out.  If the table does not fit even so,
+ * columns of figures are printed in several tables, and any other table as
+ * lines "TITLE  cell".  In a pipe or file a table is complete and plain, and
+ * each row is one line. */
 #ifndef BIDE_CLI_TABLE_H
 #define BIDE_CLI_TABLE_H
 

@@ -26,8 +26,7 @@ text_locale(void)
          * count as several invalid ones. */
         setlocale(LC_CTYPE, "C.UTF-8");
     }
-    /* Without memory, or such a locale, libc cannot: libsmartcols loops then.
-     */
+    /* Without memory, or such a locale, libc cannot. */
     wide = mbrtowc(&c, "µ", 2, &state) == 2;
 }
 
@@ -135,9 +134,15 @@ text_safe(const char *text)
         return NULL;
     }
     while (*text) {
-        size_t length = printable_length(text);
-        const char *plain = plain_sign(text, length);
+        size_t length;
+        const char *plain;
 
+        if (*text >= ' ' && *text < 0x7f) {
+            *to++ = *text++;
+            continue;
+        }
+        length = printable_length(text);
+        plain = plain_sign(text, length);
         if (length > 1 && !wide && !plain) {
             length = 0;
         }
@@ -162,9 +167,15 @@ text_columns(const char *text)
     wchar_t c;
 
     while (*text) {
-        size_t length = mbrtowc(&c, text, MB_CUR_MAX, &state);
+        size_t length;
         int width;
 
+        if (*text >= ' ' && *text < 0x7f) {
+            columns++;
+            text++;
+            continue;
+        }
+        length = mbrtowc(&c, text, MB_CUR_MAX, &state);
         if (length == (size_t)-1 || length == (size_t)-2 || length == 0) {
             memset(&state, 0, sizeof(state));
             columns++;

@@ -24,7 +24,6 @@ OWNERS = {
     "linux/futex.h": r"lib/live/wake\.c",
     "jansson.h": r"cli/out/json\.c",
     "microhttpd.h": r"cli/serve/serve_http\.c",
-    "libsmartcols.h": r"cli/out/table\.c",
 }
 faults = []
 
