@@ -27,11 +27,11 @@
  *   Leaving      BIDE_TRY also ends its call if the block is left by break,
  *                return, goto, a C++ exception or, in code compiled with
  *                -fexceptions, by pthread_cancel.  After longjmp, or if an
- *                attempt of bide_call_run was left in one of these ways, call
- *                bide_call_abandon.  A wait is no cancellation point of
- *                pthread_cancel, which then acts in the next attempt; and a
- *                wait goes on after a signal handler, except where a function
- *                says otherwise.
+ *                attempt or a hook of bide_call_run was left in one of these
+ *                ways, call bide_call_abandon; bide.hpp does that.  A wait is
+ *                no cancellation point of pthread_cancel, which then acts in
+ *                the next attempt; and a wait goes on after a signal handler,
+ *                except where a function says otherwise.
  *   Outages      a missing, damaged or unreadable registry never makes a call
  *                fail: the rules of the last good reading stay in force, else
  *                the rules of bide_declare.  bide_registry_status reports it.

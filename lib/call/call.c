@@ -116,9 +116,21 @@ defer_work(struct call *k)
     drop_work(k);
 }
 
+static void
+leave_rules(struct call **ending)
+{
+    struct call *k = *ending;
+
+    rules_drop(k->rules);
+    k->rules = NULL;
+    leave_call(k);
+}
+
 void
 call_finish(struct call *k, uint64_t now_ns)
 {
+    /* Also if an exception leaves the hook. */
+    struct call *ending __attribute__((cleanup(leave_rules))) = k;
     const struct bide *b = k->policy->bide;
 
     assert(call_is_live(k));
@@ -128,9 +140,6 @@ call_finish(struct call *k, uint64_t now_ns)
     if (b->hooked && b->hooks.at_verdict) {
         b->hooks.at_verdict(b->hooks.arg, (struct bide_call *)k, &k->result);
     }
-    rules_drop(k->rules);
-    k->rules = NULL;
-    leave_call(k);
 }
 
 enum bide_next

@@ -68,11 +68,11 @@ bide_call_run_out(struct bide_call *c, struct bide_policy *p,
 
 /* ---- bide_run ---- */
 
-/* Runs a whole call. */
+/* Runs a whole call.  If an exception leaves it, it is abandoned. */
 static __attribute__((cold, noinline)) enum bide_verdict
 run_whole(struct bide_policy *p, bide_attempt_fn *fn, void *arg)
 {
-    struct bide_call c;
+    struct bide_call c __attribute__((cleanup(bide_call_abandon)));
 
     call_init(call_of(&c));
     return bide_call_run(&c, p, fn, arg);
@@ -83,7 +83,7 @@ static __attribute__((cold, noinline)) enum bide_verdict
 run_after_first(struct bide_policy *p, bide_attempt_fn *fn, void *arg,
                 struct bide_outcome first, const uint64_t ticks[2])
 {
-    struct bide_call c;
+    struct bide_call c __attribute__((cleanup(bide_call_abandon)));
     struct call *k = call_of(&c);
 
     call_init(call_of(&c));

@@ -54,9 +54,9 @@ fi
 cc -std=c11 -Wall -Wextra -Werror -pedantic -fsyntax-only -x c "$work/usr/include/bide.h"
 if command -v c++ >/dev/null; then
     # shellcheck disable=SC2046
-    c++ -std=c++11 -Wall -Wextra -Werror -pedantic $(pkg-config --cflags bide) \
-        "$(dirname "$0")/exception.cc" -o "$work/exception" $(pkg-config --libs bide)
-    "$work/exception"
+    c++ -std=c++17 -Wall -Wextra -Werror -pedantic $(pkg-config --cflags bide) \
+        "$(dirname "$0")/adapters/cplus.cc" -o "$work/cplus" $(pkg-config --libs bide) -pthread
+    "$work/cplus"
 fi
 
 echo "4. a project builds with CMake"
@@ -106,9 +106,9 @@ export PKG_CONFIG_PATH=$libdir/pkgconfig
 unset LD_LIBRARY_PATH
 for compiler in cc gcc clang c++ g++ clang++; do
     command -v "$compiler" >/dev/null || continue
-    program=$work/static.c
-    [[ $compiler != *++ ]] || program=$(dirname "$0")/exception.cc
+    program=("$work/static.c")
+    [[ $compiler != *++ ]] || program=(-std=c++17 -pthread "$(dirname "$0")/adapters/cplus.cc")
     # shellcheck disable=SC2046
-    "$compiler" $(pkg-config --cflags bide) "$program" -o "$work/static" $(pkg-config --static --libs bide)
+    "$compiler" $(pkg-config --cflags bide) "${program[@]}" -o "$work/static" $(pkg-config --static --libs bide)
     "$work/static"
 done
