@@ -193,6 +193,13 @@ const struct command commands[] = {
      .options = TAKES(MOST) | TAKES(JSON) | TAKES(WATCH),
      .examples = "bide calls\n"
                  "bide calls --most 10 --json\n"},
+    {.name = "wake", .usage = "NAME", .section = SECTION_LIVE,
+     .help = "let waiting calls of a policy go on now",
+     .counts = true,
+     .run = wake_command, .registry = REGISTRY_NEEDED, .least = 1, .most = 1,
+     .options = TAKES(SCOPE) | TAKES(DRY_RUN) | TAKES(JSON),
+     .examples = "bide wake mail\n"
+                 "bide wake payments --dry-run\n"},
     {.name = "breaker", .usage = "NAME [open|closed|auto|reset]",
      .section = SECTION_LIVE,
      .help = "show, force or reset the circuit breaker",

@@ -99,6 +99,6 @@ command_fn init_command, backup_command, restore_command, apply_command,
     deferred_work_command, deferred_requeue_command, deferred_drop_command,
     deferred_repair_command, deferred_stats_command, exec_command, help_command,
     version_command, record_command, check_command, audit_command,
-    metrics_command, serve_command, doctor_command, top_command;
+    metrics_command, serve_command, doctor_command, top_command, wake_command;
 
 #endif

@@ -1,14 +1,18 @@
-/* bide calls: lists the calls that wait for their next attempt. */
+/* bide calls, wake: lists the calls that wait for their next attempt, and lets
+ * those of a policy go on. */
 #include <stdio.h>
 
 #include <bide.h>
 #include "admin/live.h"
+#include "admin/open.h"
 #include "base/boot.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/out/json.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
+#include "cli/view/guard.h"
+#include "policy/policy.h"
 #include "policy/rules.h"
 
 struct waiting_calls {
@@ -89,7 +93,9 @@ print_waiting(struct waiting_calls *waiting, bool seen)
     if (table_print(waiting->table)) {
         return BIDE_ENOMEM;
     }
-    printf("\n%zu %s waiting.\n", waiting->count + waiting->left_out,
+    printf("\n%zu %s waiting. To let those of a policy go on now: bide wake "
+           "POLICY\n",
+           waiting->count + waiting->left_out,
            text_plural(waiting->count + waiting->left_out, "call is",
                        "calls are"));
     return 0;
@@ -132,4 +138,80 @@ calls_command(struct command_line *line)
     rc = as_json ? json_out(object)
                  : print_waiting(&waiting, admin_has_live(line->registry));
     return rc ? say_no_memory() : STATUS_DONE;
+}
+
+/* ---- wake ---- */
+
+/* Says that a breaker keeps woken calls waiting, if one is not closed. */
+static int
+report_breakers(struct command_line *line, const char *scope)
+{
+    const char *name = line->operands[0];
+    struct counts parts = {0};
+    struct policy *p;
+    int rc = guard_policy(line->registry, name, &p);
+
+    rc = rc || !p ? rc : guard_parts_read(line->registry, p, scope, &parts);
+    for (size_t i = 0; i < parts.count; i++) {
+        if (!guard_is_closed(&parts.list[i].guard)) {
+            say("calls that the breaker refuses wait on: bide breaker %s",
+                name);
+            break;
+        }
+    }
+    counts_free(&parts);
+    policy_free(p);
+    return rc ? say_no_memory() : STATUS_DONE;
+}
+
+static int
+print_woken(struct command_line *line, uint32_t calls, const char *scope)
+{
+    const char *name = line->operands[0];
+    bool dry_run = line->option[OPTION_DRY_RUN] != NULL;
+
+    if (line->option[OPTION_JSON]) {
+        struct json *j = json_object_new();
+
+        json_put_text(j, "policy", name);
+        json_put_text(j, "scope", scope);
+        json_put_count(j, "waiting", calls);
+        json_put_count(j, "woken", dry_run ? 0 : calls);
+        return json_out(j) ? say_no_memory() : STATUS_DONE;
+    }
+    if (calls == 0) {
+        printf("%s: no calls are waiting\n", name);
+        return STATUS_DONE;
+    }
+    printf("%s: %u waiting %s %s\n", name, calls,
+           text_plural(calls, "call", "calls"),
+           dry_run ? "would go on"
+                   : text_plural(calls, "goes on now", "go on now"));
+    return report_breakers(line, scope);
+}
+
+int
+wake_command(struct command_line *line)
+{
+    const char *scope = guard_scope_read(line->option[OPTION_SCOPE]);
+    const char *name = line->operands[0];
+    uint32_t calls;
+    int rc, status = guard_scope_check(line);
+
+    if (status) {
+        return status;
+    }
+    rc = admin_wake(line->registry, name, scope,
+                    line->option[OPTION_DRY_RUN] != NULL, &calls);
+    if (rc == BIDE_ENOPOLICY) { /* one that no process uses, or none */
+        status = say_unless_found(line->registry, name, NULL);
+        if (status == 0 && scope) {
+            say("%s: no process has used scope %s", name, guard_scope(scope));
+            say("see: bide stats %s", name);
+            status = STATUS_ABSENT;
+        }
+    } else if (rc) {
+        status = say_failure(rc, admin_live_path(line->registry));
+    }
+    return status ? status : print_woken(line, calls, scope);
 }

@@ -61,10 +61,11 @@ show_text(const char *text, const char *question)
     return getch();
 }
 
-/* Runs the command with --dry-run, asks, and runs it for the version that was
- * seen. */
+/* Runs the command with --dry-run, asks, and runs it; if it `stores` a version,
+ * for the one that was seen, with a note. */
 static void
-run_if_wanted(struct top *t, const char **words, size_t count, bool can_try)
+run_if_wanted(struct top *t, const char **words, size_t count, bool can_try,
+              bool stores)
 {
     struct draft out = {0};
     char note[160] = "", version[16];
@@ -86,9 +87,9 @@ run_if_wanted(struct top *t, const char **words, size_t count, bool can_try)
     if (status || out.failed) {
         show_text(out.bytes ? out.bytes : "", "any key: back");
     } else if (show_text(out.bytes, "Do it? y: yes, other keys: no") == 'y' &&
-               (!can_try ||
+               (!stores ||
                 top_ask("Note (Enter: none): ", note, sizeof(note)))) {
-        if (can_try) {
+        if (stores) {
             words[count++] = "--if-version";
             words[count++] = version;
         }
@@ -114,6 +115,7 @@ top_act(struct top *t, int key)
         {'p', "pause", NULL},
         {'r', "resume", NULL},
         {'b', "breaker", "breaker (open, closed, auto, reset): "},
+        {'w', "wake", NULL},
         {'R', "rollback", NULL},
     };
     const char *words[WORDS] = {0};
@@ -132,8 +134,9 @@ top_act(struct top *t, int key)
         }
         split_words(line, words, &count);
         if (!acts[i].question || count > 2) {
-            run_if_wanted(t, words, count,
-                          count < 3 || strcmp(words[2], "reset"));
+            bool can_try = count < 3 || strcmp(words[2], "reset") != 0;
+
+            run_if_wanted(t, words, count, can_try, can_try && key != 'w');
         }
         t->read_ns = 0;
     }

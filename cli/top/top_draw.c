@@ -12,7 +12,7 @@
 
 enum { GOOD_WIDTH = 100, NAME_LEAST = 12, FOOT_LINES = 4 };
 
-#define ACTIONS "e set  p pause  r resume  b breaker  R rollback"
+#define ACTIONS "e set  p pause  r resume  b breaker  w wake  R rollback"
 
 static const char help_text[] =
     "bide top\n\n"
@@ -24,6 +24,7 @@ static const char help_text[] =
     "  e   set keys of the policy: attempts=2 wait_max=1s\n"
     "  p r pause, resume\n"
     "  b   breaker: open, closed, auto or reset\n"
+    "  w   wake: its waiting calls go on now\n"
     "  R   roll back to the version before\n\n"
     "  q   quit\n\n"
     "The figures are of the last minute. The line of blocks is the last ten\n"

@@ -1,6 +1,9 @@
 /* Reads the live state for operators. */
 #include "live.h"
 
+#include <string.h>
+
+#include "base/failure.h"
 #include "base/lock.h"
 #include "live/live.h"
 #include "record/past.h"
@@ -47,6 +50,65 @@ admin_each_sleeper(struct admin *a,
                               visit, arg};
 
     return v.live ? sleeper_each(v.live, v.now_ns, visit_sleeper, &v) : 0;
+}
+
+/* ---- waking ---- */
+
+struct waking {
+    struct live *live;
+    const char *name, *scope;
+    uint32_t *out;
+};
+
+static struct cell *
+chosen_cell(const struct waking *w, uint32_t index)
+{
+    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
+    struct cell *c = cell_at(w->live, index);
+
+    return c && cell_names(c, name, scope) && strcmp(name, w->name) == 0 &&
+                   (!w->scope || strcmp(scope, w->scope) == 0)
+               ? c
+               : NULL;
+}
+
+static int
+count_chosen(void *arg, const struct sleeper *s)
+{
+    struct waking *w = arg;
+
+    *w->out += chosen_cell(w, s->cell) != NULL;
+    return 0;
+}
+
+int
+admin_wake(struct admin *a, const char *name, const char *scope, bool try_only,
+           uint32_t *out)
+{
+    struct waking w = {past_live(&a->past, false), name, scope, out};
+    uint32_t count = w.live ? cell_count(w.live) : 0;
+    int rc = w.live || !a->past.live_rc ? BIDE_ENOPOLICY : a->past.live_rc;
+
+    *out = 0;
+    if (w.live && !try_only && !past_live_shared(&a->past, false)) {
+        return failure_of_store(BIDE_EPERM, reader_live_path(a->past.reader),
+                                "");
+    }
+    if (w.live) {
+        sleeper_each(w.live, clock_monotonic_ns(), count_chosen, &w);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct cell *c = chosen_cell(&w, i);
+
+        rc = c ? 0 : rc;
+        if (c && !try_only) {
+            cell_wake(c);
+        }
+    }
+    if (rc == 0 && !try_only) {
+        live_ring(w.live);
+    }
+    return rc;
 }
 
 uint32_t

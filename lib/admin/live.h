@@ -77,6 +77,12 @@ int admin_each_sleeper(struct admin *a,
                        int (*visit)(void *arg, const struct admin_sleeper *s),
                        void *arg);
 
+/* Wakes the waiting calls of a name and scope (NULL: all): their next attempts
+ * start now, if a breaker lets them out.  *out is the number of listed ones;
+ * `try_only` only counts.  BIDE_ENOPOLICY: no process uses it. */
+int admin_wake(struct admin *a, const char *name, const char *scope,
+               bool try_only, uint32_t *out);
+
 /* Returns the BIDE_E code of a service's last failure to read the registry, and
  * its time; 0: there is none. */
 int admin_trouble(struct admin *a, uint64_t *out_when_ns);

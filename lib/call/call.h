@@ -40,6 +40,7 @@ struct call {
     uint64_t number; /* of its random draws, from the first failure on */
     uint64_t wait_began_ns, slept_ns; /* registry_now_ns; sum of all waits */
     uint64_t look_ns;                 /* when it looks for changes next */
+    uint64_t woken_ns; /* the last wake that ended a wait, or its begin */
     struct machine machine;
 };
 

@@ -52,7 +52,7 @@ wait_begin(struct call *k, uint64_t now_ns)
     const struct machine *m = &k->machine;
 
     k->state = CALL_WAITING;
-    k->wait_began_ns = now_ns;
+    k->wait_began_ns = k->woken_ns = now_ns;
     set_look(k, now_ns);
     if (w) {
         watch_join(w, k->policy, k->generation);
@@ -128,6 +128,19 @@ follow_change(struct call *k, uint64_t now_ns)
     }
 }
 
+/* Reports that an operator woke the calls, once for each time.  A time in the
+ * future is garbage. */
+static bool
+was_woken(struct call *k, uint64_t now_ns)
+{
+    const struct cell *c = atomic_load(&k->policy->cell);
+    uint64_t woken_ns = atomic_load(&c->woken_ns);
+    bool yes = woken_ns > k->woken_ns && woken_ns <= now_ns;
+
+    k->woken_ns = yes ? woken_ns : k->woken_ns;
+    return yes;
+}
+
 enum bide_next
 wait_resume(struct call *k)
 {
@@ -144,15 +157,19 @@ wait_resume(struct call *k)
         follow_change(k, now);
     }
     if (m->state == MACHINE_WAIT) {
-        if (now < m->wake_ns) {
+        bool woken = was_woken(k, now);
+
+        if (woken || now >= m->wake_ns) {
+            /* The breaker may have opened, the deadline may have passed. */
+            g = guard_use(k->policy, k->rules, &storage);
+            (woken ? machine_woken : machine_due)(m, k->rules->policy, g, now);
+            guard_used(k->policy, k->rules, g, now);
+        }
+        if (m->state == MACHINE_WAIT) {
             list_wait(k);
             set_look(k, now);
             return BIDE_WAIT;
         }
-        /* The breaker may have opened, the deadline may have passed. */
-        g = guard_use(k->policy, k->rules, &storage);
-        machine_due(m, k->rules->policy, g, now);
-        guard_used(k->policy, k->rules, g, now);
     }
     wait_stop(k, now);
     if (m->state == MACHINE_GO) {

@@ -54,7 +54,8 @@ struct cell {
     };
     _Atomic uint32_t generation; /* S, O: incremented at a change; a futex */
     _Atomic uint32_t arrivals;   /* S, O: of deferred work; a futex */
-    uint64_t spare0[5];
+    _Atomic uint64_t woken_ns;   /* O: the last bide wake, CLOCK_MONOTONIC */
+    uint64_t spare0[4];
     /* line 1 */
     struct budget_words budget; /* S, by CAS */
     /* line 2 */
@@ -80,8 +81,7 @@ struct cell {
                                       for, and above it the newest mark */
         _Atomic uint32_t version;  /* its low half; 0: not defined */
     };
-    _Atomic uint32_t next;  /* C, recorder: index + 1 of the next cell in
-                               its chain, or of the next free cell */
+    _Atomic uint32_t next;  /* C, recorder: index + 1 of the next in a chain */
     _Atomic uint32_t parts; /* S: bits of the body's parts that are reserved */
     _Atomic uint64_t snapshot_ns; /* S, O, by CAS: the last, CLOCK_MONOTONIC */
     uint32_t spare3[26];

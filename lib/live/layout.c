@@ -61,6 +61,7 @@ AT(cell, limit, 8);
 AT(cell, limit_ms, 8);
 AT(cell, generation, 16);
 AT(cell, arrivals, 20);
+AT(cell, woken_ns, 24);
 AT(cell, budget, 64);
 AT(cell, breaker, 128);
 AT(cell, name, 192);

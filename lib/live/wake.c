@@ -41,6 +41,13 @@ cell_announce(struct cell *c)
     return woken > 0 ? (uint32_t)woken : 0;
 }
 
+uint32_t
+cell_wake(struct cell *c)
+{
+    atomic_store(&c->woken_ns, clock_monotonic_ns());
+    return cell_announce(c);
+}
+
 bool
 cell_sleep(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns)
 {

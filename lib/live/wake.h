@@ -17,6 +17,9 @@ struct live;
  * number of calls woken. */
 uint32_t cell_announce(struct cell *c);
 
+/* Ends the waits that are in progress; returns as cell_announce. */
+uint32_t cell_wake(struct cell *c);
+
 /* As cell_announce, for deferred work and c->arrivals. */
 void cell_arrived(struct cell *c);
 

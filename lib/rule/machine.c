@@ -11,6 +11,8 @@
  *   due      any                    WAIT, from wake_ns on: GO, or DONE if the
  *                                   deadline has passed or the breaker
  *                                   refuses; else unchanged
+ *   woken    any                    WAIT: GO, if the breaker lets it out; else
+ *                                   as due
  *   cancel   any                    DONE
  *
  * Example, with attempts = 2 and wait_initial = 100ms (times in ms):
@@ -341,6 +343,20 @@ machine_due(struct machine *m, const struct policy *p, struct guard *g,
     }
     m->state = MACHINE_GO;
     return m->state;
+}
+
+enum machine_says
+machine_woken(struct machine *m, const struct policy *p, struct guard *g,
+              uint64_t now_ns)
+{
+    uint64_t until;
+
+    if (m->state == MACHINE_WAIT && now_ns < m->wake_ns &&
+        breaker_admit(&p->breaker, g, now_ns, &m->probe, &until)) {
+        m->wake_ns = now_ns;
+        m->state = MACHINE_GO;
+    }
+    return machine_due(m, p, g, now_ns);
 }
 
 enum machine_says

@@ -84,6 +84,11 @@ enum machine_says machine_changed(struct machine *m, const struct policy *p,
 enum machine_says machine_due(struct machine *m, const struct policy *p,
                               struct guard *g, uint64_t now_ns);
 
+/* Ends a wait early: returns GO, unless the breaker refuses; then the wait goes
+ * on.  Else as machine_due. */
+enum machine_says machine_woken(struct machine *m, const struct policy *p,
+                                struct guard *g, uint64_t now_ns);
+
 /* Cancels the call, in any state; an attempt in progress counts for neither
  * breaker nor budget.  `p` may be NULL for a call without rules. */
 enum machine_says machine_cancel(struct machine *m, const struct policy *p,

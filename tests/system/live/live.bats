@@ -243,3 +243,70 @@ PY
     gives 0 bide calls
     says "No calls are waiting."
 }
+
+# sleeps_in SCOPE: starts a call that waits for hours before each of its retries.
+sleeps_in() {
+    "$BIDE" --dir "$DIR" exec --quiet --scope "$1" pay -- sh -c "echo x >>'$T/$1'; exit 9" &
+    until_it grep x "$T/$1"
+    until_it eval "bide calls --json | grep -q '\"scope\":\"$1\"'"
+}
+made() { [ "$(grep -c x "$T/$1")" -eq "$2" ]; }
+
+@test "wake lets waiting calls go on now, in one scope or in all" {
+    shop
+    bide set pay retry_on=exit.9 wait=fixed wait_initial=6h wait_max=6h wait_jitter=none attempts=3 >/dev/null
+    gives 0 bide wake pay
+    says "pay: no calls are waiting"
+    sleeps_in eu
+    sleeps_in us
+    gives 0 bide calls
+    says "2 calls are waiting. To let those of a policy go on now: bide wake POLICY"
+    gives 0 bide wake pay --dry-run
+    says "pay: 2 waiting calls would go on"
+    gives 0 bide wake pay --scope eu
+    says "pay: 1 waiting call goes on now"
+    until_it made eu 2
+    until_it eval "bide calls --json | grep -q '\"attempts\":2'"
+    made us 1
+    gives 0 bide wake pay --json
+    json 'j == {"policy": "pay", "scope": None, "waiting": 2, "woken": 2}'
+    until_it made us 2
+    until_it eval "[ \"\$(bide calls --json | grep -o '\"attempts\":2' | wc -l)\" = 1 ]"
+    bide wake pay >/dev/null
+    wait
+    made us 3
+    gives 0 bide stats --json
+    json '[s["retries"] for s in j["sums"]] == [4]'
+    gives 3 bide wake pay --scope asia
+    says "pay: no process has used scope asia"
+    gives 3 bide wake pya
+    says "pya: no such policy; did you mean pay?"
+    gives 5 bide wake pay --scope 'a b'
+}
+
+@test "wake: a breaker that refuses, a name without a policy, who may not" {
+    shop
+    bide apply - <<<$'[default]\nretry_on = exit.9\nwait = fixed\nwait_initial = 6h\nwait_max = 6h\nattempts = 2\n' >/dev/null
+    bide exec --quiet ghost -- sh -c 'exit 9' &
+    until_it eval "bide calls | grep ghost"
+    if [ "$(id -u)" -eq 0 ]; then
+        admit_others
+        gives 6 setpriv --reuid nobody --regid nogroup --clear-groups "$BIDE" --dir "$DIR" wake ghost
+        says "permission"
+    fi
+    gives 0 bide wake ghost
+    says "ghost: 1 waiting call goes on now"
+    wait
+    bide set pay retry_on=exit.9 wait=fixed wait_initial=6h wait_max=6h breaker=on \
+        breaker_consecutive=2 breaker_open_for=1m attempts=3 >/dev/null
+    sleeps_in eu
+    for _ in 1 2; do
+        bide exec --quiet --scope eu pay -- sh -c 'exit 9' &
+    done
+    until_it eval "bide breaker pay | grep OPEN"
+    gives 0 bide wake pay --scope eu
+    says "calls that the breaker refuses wait on: bide breaker pay"
+    made eu 1
+    bide set pay attempts=1 >/dev/null
+    wait
+}

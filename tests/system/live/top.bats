@@ -95,6 +95,26 @@ teardown() {
     [ "$(bide get pay paused)" = no ]
 }
 
+@test "top wakes waiting calls after a question" {
+    setup_top
+    bide set mail retry_on=exit.9 wait=fixed wait_initial=6h wait_max=6h attempts=2 >/dev/null
+    bide exec --quiet mail -- sh -c 'exit 9' &
+    until_it eval "bide calls | grep mail"
+    top 80 24
+    until_it shows '^pay '
+    type_in /
+    type_in mail Enter w
+    until_it shows "mail: 1 waiting call would go on"
+    type_in n
+    until_it shows "by failed"
+    bide calls | grep mail
+    type_in w
+    until_it shows "Do it"
+    type_in y
+    until_it shows "mail: 1 waiting call goes on now"
+    wait $! || true
+}
+
 @test "top is usable from 20x4 to 300x80, and follows the size" {
     setup_top
     top 80 24

@@ -44,6 +44,109 @@ end_loop(struct loop *l)
     bide_watch_free(l->watch);
 }
 
+/* ---- waking ---- */
+
+/* Wakes the calls of a policy and scope; returns their number. */
+static uint32_t
+wake_calls(struct scene *s, const char *scope, bool try_only)
+{
+    struct admin *a;
+    uint32_t woken;
+
+    assert_int_equal(admin_open(s->dir, &a), 0);
+    assert_int_equal(admin_wake(a, "shop", scope, try_only, &woken),
+                     scope && *scope ? BIDE_ENOPOLICY : 0);
+    admin_close(a);
+    return woken;
+}
+
+static void
+waking_lets_waiting_calls_go_once(void **state)
+{
+    struct scene *s = *state;
+    struct loop first, later;
+
+    scene_start(s, shop);
+    scene_set_clock(s->b, NULL);
+    start_loop(s, "shop", &first);
+    assert_int_equal(wake_calls(s, NULL, true), 1);
+    assert_int_equal(wake_calls(s, "eu", false), 0);
+    assert_int_equal(bide_step_resume(&first.call), BIDE_WAIT);
+    assert_int_equal(wake_calls(s, NULL, false), 1);
+    start_loop(s, "shop", &later);
+    assert_true(readable(first.watch, 60000));
+    assert_int_equal(bide_watch_clear(first.watch), 1);
+    assert_int_equal(bide_step_resume(&first.call), BIDE_GO);
+    assert_int_equal(bide_call_attempt(&first.call)->number, 2);
+    assert_int_equal(bide_step_ended(&first.call, bide_http(503, NULL)),
+                     BIDE_WAIT);
+    assert_int_equal(bide_step_resume(&first.call), BIDE_WAIT);
+    assert_int_equal(bide_step_resume(&later.call), BIDE_WAIT);
+    assert_int_equal(wake_calls(s, "", false), 2);
+    assert_int_equal(bide_step_resume(&later.call), BIDE_GO);
+    assert_int_equal(bide_step_ended(&later.call, bide_ok()), BIDE_DONE);
+    assert_int_equal(bide_step_resume(&first.call), BIDE_GO);
+    assert_int_equal(scene_stats(s, "shop").retries, 2);
+    end_loop(&first);
+    end_loop(&later);
+}
+
+static void
+waking_in_the_future_is_garbage(void **state)
+{
+    struct scene *s = *state;
+    struct loop l;
+
+    scene_start(s, shop);
+    scene_set_clock(s->b, NULL);
+    start_loop(s, "shop", &l);
+    atomic_store(&atomic_load(&scene_policy(s, "shop")->cell)->woken_ns,
+                 UINT64_MAX);
+    assert_int_equal(bide_step_resume(&l.call), BIDE_WAIT);
+    end_loop(&l);
+}
+
+static bool
+three_sleep(void *arg)
+{
+    return scene_sleepers(arg) == 3;
+}
+
+static struct bide_outcome
+fail_first(const struct bide_attempt *attempt, void *arg)
+{
+    (void)arg;
+    return attempt->number == 1 ? bide_http(503, NULL) : bide_ok();
+}
+
+static void *
+run_blocking(void *arg)
+{
+    bide_run(arg, fail_first, NULL);
+    return NULL;
+}
+
+static void
+waking_reaches_threads_that_block(void **state)
+{
+    struct scene *s = *state;
+    pthread_t threads[3];
+
+    scene_start(s, shop);
+    scene_set_clock(s->b, NULL);
+    for (size_t i = 0; i < COUNT(threads); i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, run_blocking,
+                                        scene_policy(s, "shop")),
+                         0);
+    }
+    assert_true(scene_until(three_sleep, s));
+    assert_int_equal(wake_calls(s, NULL, false), COUNT(threads));
+    for (size_t i = 0; i < COUNT(threads); i++) {
+        pthread_join(threads[i], NULL); /* else after an hour */
+    }
+    assert_int_equal(scene_stats(s, "shop").recovered, COUNT(threads));
+}
+
 /* ---- changes ---- */
 
 static void
@@ -252,6 +355,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        SCENE(waking_lets_waiting_calls_go_once),
+        SCENE(waking_in_the_future_is_garbage),
+        SCENE(waking_reaches_threads_that_block),
         SCENE(the_watch_rings_at_a_change),
         SCENE(the_watch_works_without_a_registry),
         SCENE(each_loop_sees_each_change),

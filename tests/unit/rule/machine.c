@@ -1,6 +1,6 @@
 #include "compiled.h"
 
-enum event { START, FAIL, OK, RESUME, CANCEL };
+enum event { START, FAIL, OK, RESUME, WAKE, CANCEL };
 
 struct step {
     uint64_t now_ms;
@@ -25,6 +25,8 @@ send_event(struct machine *m, const struct policy *p, const struct step *s)
         return machine_ended(m, p, NULL, bide_ok(), now, 1, 0);
     case RESUME:
         return machine_due(m, p, NULL, now);
+    case WAKE:
+        return machine_woken(m, p, NULL, now);
     default:
         return machine_cancel(m, p, NULL, now);
     }
@@ -116,6 +118,23 @@ a_call_that_wakes_after_its_deadline_makes_no_attempt(void **state)
     PLAY(FIXED "attempts=9", {1000, START, MACHINE_GO, 0, 0},
          {1005, FAIL, MACHINE_WAIT, 1105, 0},
          {99999, RESUME, MACHINE_GO, 0, 0});
+}
+
+static void
+a_woken_call_goes_at_once_and_that_is_its_retry(void **state)
+{
+    (void)state;
+    PLAY(FIXED "attempts=3\ndeadline=10s", {1000, START, MACHINE_GO, 0, 0},
+         {1000, WAKE, MACHINE_GO, 0, 0}, /* no wait: nothing changes */
+         {1005, FAIL, MACHINE_WAIT, 1105, 0}, {1006, WAKE, MACHINE_GO, 0, 0},
+         {1006, START, MACHINE_GO, 0, 0},
+         {1010, FAIL, MACHINE_WAIT, 1110, 0}, /* as long as any other wait */
+         {1109, RESUME, MACHINE_WAIT, 1110, 0}, {1110, WAKE, MACHINE_GO, 0, 0},
+         {1110, START, MACHINE_GO, 0, 0},
+         {1111, FAIL, MACHINE_DONE, 0, BIDE_BY_ATTEMPTS});
+    PLAY(FIXED "attempts=3\ndeadline=3s", {1000, START, MACHINE_GO, 0, 0},
+         {1005, FAIL, MACHINE_WAIT, 1105, 0},
+         {4000, WAKE, MACHINE_DONE, 0, BIDE_BY_DEADLINE});
 }
 
 static void
@@ -391,6 +410,7 @@ main(void)
         cmocka_unit_test(a_wait_that_would_end_at_the_deadline_does_not_begin),
         cmocka_unit_test(a_call_that_wakes_after_its_deadline_makes_no_attempt),
         cmocka_unit_test(a_retry_after_a_hint_counts_is_skipped_or_resets),
+        cmocka_unit_test(a_woken_call_goes_at_once_and_that_is_its_retry),
         cmocka_unit_test(the_rules_are_asked_in_order),
         cmocka_unit_test(
             an_attempt_longer_than_reset_after_counts_as_the_first),

@@ -386,6 +386,30 @@ a_retry_refused_by_the_breaker_is_not_charged(void **state)
     guarded_free(s);
 }
 
+static void
+a_woken_call_waits_on_if_the_breaker_refuses_it(void **state)
+{
+    struct machine m, probe;
+    struct guarded *s =
+        failed_once(&m, CALL BUDGET "breaker=on\nbreaker_consecutive=2\n"
+                                    "breaker_open_for=20ms\nbreaker_probes=1");
+
+    (void)state;
+    open_breaker(s, 50);
+    assert_int_equal(machine_woken(&m, s->p, &s->g, TIME0 + 60 * MS),
+                     MACHINE_WAIT); /* open */
+    assert_int_equal(begin_call(s, &probe, 75), MACHINE_GO);
+    assert_int_equal(machine_woken(&m, s->p, &s->g, TIME0 + 76 * MS),
+                     MACHINE_WAIT); /* another call is the probe */
+    assert_int_equal(m.wake_ns, TIME0 + 100 * MS);
+    assert_int_equal(guarded_tokens(s, TIME0), 5000); /* it still may retry */
+    machine_cancel(&probe, s->p, &s->g, TIME0 + 77 * MS);
+    assert_int_equal(machine_woken(&m, s->p, &s->g, TIME0 + 78 * MS),
+                     MACHINE_GO);
+    assert_int_equal(m.probe.place, 1);
+    guarded_free(s);
+}
+
 /* New rules move the wake to before the breaker opened: the retry goes now, and
  * the breaker is asked about now. */
 static void
@@ -522,6 +546,7 @@ main(void)
         cmocka_unit_test(
             a_waiting_call_ends_if_the_breaker_stays_open_past_its_wake),
         cmocka_unit_test(a_retry_refused_by_the_breaker_is_not_charged),
+        cmocka_unit_test(a_woken_call_waits_on_if_the_breaker_refuses_it),
         cmocka_unit_test(the_breaker_is_asked_as_of_now_if_the_wake_is_past),
         cmocka_unit_test(
             a_wait_that_ends_after_the_deadline_returns_its_charge),
