@@ -56,7 +56,7 @@ const struct command commands[] = {
      .help = "apply policy files, atomically",
      .run = apply_command, .registry = REGISTRY_NEEDED, .least = 1, .most = -1,
      .options = EDITS | TAKES(FOR) | TAKES(PRUNE) | TAKES(DRY_RUN) |
-         TAKES(VERBOSE),
+         TAKES(VERBOSE) | TAKES(JSON),
      .examples = "bide apply shop.ini --note \"first rules\"\n"
                  "bide apply policies/ --prune --dry-run\n"
                  "bide export mail | bide apply -\n"},

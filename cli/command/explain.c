@@ -35,16 +35,10 @@ usual_remedy(int rc)
 }
 
 void
-explain_role(const char *why, char *out, size_t size)
+explain_role(const char *path, char *out, size_t size)
 {
-    char path[1024], *end;
     struct role_answer a;
 
-    snprintf(path, sizeof(path), "%s", why);
-    end = strstr(path, ": ");
-    if (end) {
-        *end = '\0';
-    }
     role_missing(path, &a);
     snprintf(out, size, "%s%s%s%s%s%s%s", a.to ? "to " : "", a.to ? a.to : "",
              a.to ? ", " : "", *a.why ? a.why : "try again as root",
@@ -69,7 +63,8 @@ explain_store(const struct failure *f, const char *remedy,
     }
     TO_DO(out, "%s", f->words[length] ? f->words + length + 1 : remedy);
     if (f->rc == BIDE_EPERM && !*out->to_do) {
-        explain_role(out->why, out->to_do, sizeof(out->to_do));
+        explain_role(*f->denied ? f->denied : f->path, out->to_do,
+                     sizeof(out->to_do));
     }
 }
 

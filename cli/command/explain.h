@@ -14,9 +14,8 @@ struct explained {
 /* Describes the failure `f` in `out`. */
 void explain(const struct failure *f, struct explained *out);
 
-/* Describes which role the caller misses, after a permission was denied: `why`
- * begins with the path. */
-void explain_role(const char *why, char *out, size_t size);
+/* Describes which role the caller misses to use the file `path`. */
+void explain_role(const char *path, char *out, size_t size);
 
 /* Describes this thread's last failure, or `rc` if there is none. */
 void explain_last(int rc, struct explained *out);

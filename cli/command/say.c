@@ -153,7 +153,8 @@ say_failure(int rc, const char *what)
     } else {
         say("%s: %s", what, bide_strerror(rc));
         if (rc == BIDE_EPERM) {
-            explain_role(what, e.to_do, sizeof(e.to_do));
+            explain_role(*failure_denied() ? failure_denied() : what, e.to_do,
+                         sizeof(e.to_do));
         }
     }
     if (*e.to_do) {

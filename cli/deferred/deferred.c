@@ -17,6 +17,7 @@
 #include "cli/history/history.h"
 #include "cli/out/json.h"
 #include "cli/out/table.h"
+#include "base/failure.h"
 #include "cli/out/text.h"
 #include "policy/policy.h"
 #include "store/queue/queue.h"
@@ -39,7 +40,7 @@ work_failed(int rc, const char *what)
     }
     say_why(what, *why ? why : bide_strerror(rc));
     if (rc == BIDE_EPERM && !strchr(why, '\n')) {
-        explain_role(why, role, sizeof(role));
+        explain_role(failure_denied(), role, sizeof(role));
         say("%s", role);
     }
     return say_status(rc);

@@ -139,7 +139,7 @@ _bide() {
         operands=:
         ;;
     apply)
-        options='--prune --dry-run --note --if-version --for --verbose --dir --help'
+        options='--prune --dry-run --note --if-version --for --verbose --json --dir --help'
         operands=_bide_files
         ;;
     validate)

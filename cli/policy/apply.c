@@ -18,6 +18,7 @@
 #include "cli/out/text.h"
 #include "change.h"
 #include "difference.h"
+#include "edit.h"
 #include "source.h"
 
 /* Limit of changes that are listed; further ones are only counted. */
@@ -318,6 +319,17 @@ report_apply(struct command_line *line, const struct change *c,
 
 /* ---- apply ---- */
 
+/* Says why nothing was changed, as JSON if that is asked for. */
+static int
+refuse_source(struct command_line *line, const struct source *s, int rc,
+              struct faults *faults, const char *what)
+{
+    return line->option[OPTION_JSON] && rc == BIDE_EINPUT &&
+                   faults_any(faults) && !faults->out_of_memory
+               ? source_print_faults(s, faults)
+               : say_refusal(rc, faults, what, "nothing was changed");
+}
+
 static int
 apply_source(struct command_line *line, struct source *s,
              const struct change *c)
@@ -336,9 +348,14 @@ apply_source(struct command_line *line, struct source *s,
     rc = admin_apply(line->registry, &c->change, &s->all, files,
                      line->option[OPTION_PRUNE] != NULL, &results, &faults);
     free(files);
-    status = say_refusal(rc, &faults,
-                         s->file_count == 1 ? s->files[0].path : "these files",
-                         "nothing was changed");
+    if (line->option[OPTION_JSON] && rc == 0) {
+        status = edit_report(line, c, &results, &faults);
+        faults_free(&faults);
+        return status;
+    }
+    status =
+        refuse_source(line, s, rc, &faults,
+                      s->file_count == 1 ? s->files[0].path : "these files");
     if (status == 0) {
         status = report_apply(line, c, &results, s->all.count);
     }
@@ -359,7 +376,7 @@ apply_command(struct command_line *line)
     }
     rc = source_read(&s, line->operands, &faults);
     if (rc) {
-        status = say_refusal(rc, &faults, "files", "nothing was changed");
+        status = refuse_source(line, &s, rc, &faults, "files");
     } else if (change.change.if_version && s.all.count != 1) {
         status = say_usage(line,
                            "--if-version: only with one policy, "

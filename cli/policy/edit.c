@@ -22,6 +22,7 @@
 #include "change.h"
 #include "difference.h"
 #include "setting.h"
+#include "source.h"
 
 /* ---- results ---- */
 
@@ -217,9 +218,9 @@ put_result(struct json *j, const struct admin_result *r)
     free(what);
 }
 
-static int
-report_edit(struct command_line *line, const struct change *c,
-            struct admin_results *results)
+int
+edit_report(struct command_line *line, const struct change *c,
+            struct admin_results *results, const struct faults *faults)
 {
     struct json *j = line->option[OPTION_JSON] ? json_object_new() : NULL;
     struct json *array = json_in_array(j, "policies");
@@ -250,6 +251,9 @@ report_edit(struct command_line *line, const struct change *c,
             rc = report_reach(line, c, r, one);
         }
     }
+    if (j && faults) {
+        source_put_faults(j, faults);
+    }
     if (!j) {
         change_print_told(c, results);
         fputs(c->change.dry_run ? "--dry-run: nothing was changed\n" : "",
@@ -275,7 +279,7 @@ edit_end(struct command_line *line, const struct change *c, int rc,
         return say_no_policy(line->registry, last.name);
     }
     status = say_refusal(rc, faults, name, "nothing was changed");
-    return status ? status : report_edit(line, c, results);
+    return status ? status : edit_report(line, c, results, NULL);
 }
 
 /* ---- the commands ---- */

@@ -24,4 +24,9 @@ int edit_keys(struct command_line *line, size_t names,
 int edit_end(struct command_line *line, const struct change *c, int rc,
              struct admin_results *results, struct faults *faults);
 
+/* Prints the result of a change, and frees the results.  `faults` NULL, or the
+ * warnings that are added to the JSON. */
+int edit_report(struct command_line *line, const struct change *c,
+                struct admin_results *results, const struct faults *faults);
+
 #endif

@@ -325,13 +325,14 @@ store_saved(struct session *s, const char *text, size_t length, bool *out_same,
         blank ? 0
               : policy_read(s->editor.path, text, length, &texts, &s->faults);
     const struct policy_text *t = texts.count ? texts.list[0] : NULL;
+    struct fault fault;
 
     if (rc == 0 && t &&
         (texts.count > 1 || strcmp(policy_text_name(t), s->name) != 0)) {
         t = texts.list[texts.count - 1];
-        fault_add(&s->faults, s->editor.path, policy_text_line(t, NULL),
-                  "for another policy: bide copy", "here is only [%s]",
-                  s->name);
+        fault = policy_text_fault(t, s->editor.path, FAULT_NAME, NULL, NULL);
+        fault.hint = "for another policy: bide copy";
+        fault_add(&s->faults, &fault, "here is only [%s]", s->name);
         rc = BIDE_EINPUT;
     }
     *out_same = rc == 0 && (!t || (s->base && policy_text_same(t, s->base)));

@@ -75,7 +75,7 @@ source_bytes(const char *path, char **out, size_t *out_length,
                     : source_read_all(fd, SOURCE_BYTES_MAX, out, out_length);
 
     if (rc == BIDE_ESYS) {
-        fault_add(faults, path, 0, NULL, "cannot be read: %s",
+        fault_add(faults, &(struct fault){.file = path}, "cannot be read: %s",
                   errno == EISDIR ? "this is a directory" : strerror(errno));
         rc = BIDE_EINPUT;
     }
@@ -157,11 +157,13 @@ read_directory(struct source *s, const char *path, struct faults *faults)
     int count = scandir(path, &entries, is_ini, compare_entries), rc = 0;
 
     if (count < 0) {
-        fault_add(faults, path, 0, NULL, "cannot be read: %s", strerror(errno));
+        fault_add(faults, &(struct fault){.file = path}, "cannot be read: %s",
+                  strerror(errno));
         return errno == ENOMEM ? BIDE_ENOMEM : BIDE_EINPUT;
     }
     if (count == 0) {
-        fault_add(faults, path, 0, NULL, "no .ini files in this directory");
+        fault_add(faults, &(struct fault){.file = path},
+                  "no .ini files in this directory");
         rc = BIDE_EINPUT;
     }
     for (int i = 0; i < count; i++) {
@@ -173,7 +175,8 @@ read_directory(struct source *s, const char *path, struct faults *faults)
         }
         if (whole && stat(whole, &st) == 0 && !S_ISREG(st.st_mode) &&
             !S_ISDIR(st.st_mode)) {
-            fault_add(faults, whole, 0, NULL, "not a regular file");
+            fault_add(faults, &(struct fault){.file = whole},
+                      "not a regular file");
             rc = first_failure(rc, BIDE_EINPUT);
         } else {
             rc = first_failure(rc, whole ? read_file(s, whole, faults)
@@ -218,9 +221,11 @@ sort_names(struct source *s, struct faults *faults)
         const char *name = policy_text_name(s->all.list[again]);
 
         if (strcmp(policy_text_name(s->all.list[first]), name) == 0) {
-            fault_add(faults, source_file_of(s, again),
-                      policy_text_line(s->all.list[again], NULL), NULL,
-                      "[%s]: this policy is already in %s:%d", name,
+            struct fault f =
+                policy_text_fault(s->all.list[again], source_file_of(s, again),
+                                  FAULT_DUPLICATE, NULL, NULL);
+
+            fault_add(faults, &f, "[%s]: this policy is already in %s:%d", name,
                       source_file_of(s, first),
                       policy_text_line(s->all.list[first], NULL));
             rc = BIDE_EINPUT;
@@ -303,18 +308,17 @@ source_find(void *arg, const char *name, const struct policy_text **out)
     return s->registry ? admin_find(s->registry, name, out) : BIDE_ENOPOLICY;
 }
 
-/* Returns the file and line of the key, or of the policy that inherits it. */
-static struct group_place
-place_of_key(const struct source *s, const char *name, const char *key)
+/* Returns the place of the key, or of the policy that inherits it. */
+static struct fault
+place_of_key(const struct source *s, const char *name,
+             const struct group_conflict *c)
 {
     const struct policy_text *t = source_named(s, name);
-    int line = policy_text_line(t, key_find(key));
     size_t i;
 
     for (i = 0; s->all.list[i] != t; i++) {
     }
-    return (struct group_place){source_file_of(s, i),
-                                line ? line : policy_text_line(t, NULL)};
+    return group_place(c, t, source_file_of(s, i));
 }
 
 static int
@@ -325,8 +329,9 @@ check_group(const struct source *s, struct groups *groups,
     int rc = groups_join(groups, p, &c);
 
     if (rc == BIDE_EINPUT) {
-        group_fault(faults, &c, p, place_of_key(s, p->name, c.key),
-                    place_of_key(s, c.with->name, c.key));
+        struct fault there = place_of_key(s, c.with->name, &c);
+
+        group_fault(faults, &c, p, place_of_key(s, p->name, &c), &there);
     }
     return rc;
 }

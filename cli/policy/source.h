@@ -52,6 +52,13 @@ policy_find_fn source_find;
  * failure of the registry. */
 int source_check(struct source *s, struct faults *faults);
 
+/* Adds "faults" to `j`, with the place, rule and suggestion of each.  In
+ * validate.c, as is source_print_faults(), which prints an object of faults and
+ * counts, frees the faults, and returns the exit status. */
+struct json;
+void source_put_faults(struct json *j, const struct faults *faults);
+int source_print_faults(const struct source *s, struct faults *faults);
+
 /* Finds the policy that a command works on: in a file (the only one, or that of
  * --policy) or in the registry.  Applies the KEY=VALUE operands to a copy,
  * *out, which the caller frees.  `s` holds the policies that it extends.

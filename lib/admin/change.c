@@ -46,7 +46,10 @@ apply_one(struct edit *e, const struct policy_text *t)
     }
     rc = rc == BIDE_ENOPOLICY ? 0 : rc;
     if (rc == 0 && e->change->fresh && old.base) {
-        fault_add(e->faults, name, 0, "choose another name",
+        fault_add(e->faults,
+                  &(struct fault){.file = name,
+                                  .rule = FAULT_DUPLICATE,
+                                  .hint = "choose another name"},
                   "exists already, at version %u", old.r.version);
         rc = BIDE_EINPUT;
     }

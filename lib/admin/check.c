@@ -141,10 +141,11 @@ write_time(uint64_t ns, char *buffer, size_t size)
 }
 
 /* Adds the layers of a policy, and of those that it extends, with a part in
- * force, or ending, at e->at_ns whose key is in the text of a fault, except
- * those of this change. */
+ * force, or ending, at e->at_ns whose key a fault is about, except those of
+ * this change. */
 static void
-name_layers(struct edit *e, const char *of, const char *file, const char *about)
+name_layers(struct edit *e, const char *of, const char *file,
+            const struct fault *about)
 {
     char name[BIDE_NAME_MAX + 1], until[32];
     struct policy_text *t;
@@ -158,16 +159,19 @@ name_layers(struct edit *e, const char *of, const char *file, const char *about)
         }
         for (size_t k = 1; k < r.part_count; k++) {
             const struct record_part *p = &r.parts[k];
+            const struct key *key = key_find(p->key);
 
-            if (p->when_ns != e->now_ns && p->until_ns > e->now_ns &&
-                strstr(about, p->key)) {
-                fault_add(e->faults, file, 0, NULL,
-                          "%s%s%s is %s %s %s (version %u, %s)", own ? "" : of,
-                          own ? "" : ": ", p->key,
-                          p->value ? p->value : "not set",
-                          p->until_ns > e->at_ns ? "until" : "only until",
-                          write_time(p->until_ns, until, sizeof(until)),
-                          p->version, author_write(p->who, p->uid).text);
+            if (p->when_ns != e->now_ns && p->until_ns > e->now_ns && key &&
+                (key == about->key || key == about->other)) {
+                fault_add(
+                    e->faults,
+                    &(struct fault){
+                        .file = file, .rule = FAULT_TEMPORARY, .key = key},
+                    "%s%s%s is %s %s %s (version %u, %s)", own ? "" : of,
+                    own ? "" : ": ", p->key, p->value ? p->value : "not set",
+                    p->until_ns > e->at_ns ? "until" : "only until",
+                    write_time(p->until_ns, until, sizeof(until)), p->version,
+                    author_write(p->who, p->uid).text);
             }
         }
         of = NULL;
@@ -193,13 +197,12 @@ add_faults(struct edit *e, const char *name, const char *file,
         const struct fault *f = &found->list[i];
 
         if (!f->warning || e->at_ns == e->now_ns) {
-            (f->warning ? warning_add : fault_add)(e->faults, f->file, f->line,
-                                                   f->hint, "%s", f->what);
+            fault_add(e->faults, f, "%s", f->what);
         }
     }
     e->faults->out_of_memory |= found->out_of_memory;
     if (first) {
-        name_layers(e, name, file, first->what);
+        name_layers(e, name, file, first);
     }
 }
 
@@ -327,37 +330,36 @@ check_descendants(struct edit *e)
 
 /* Returns the place of a key, for a fault: its line in the file that is
  * applied; for a policy that is not in it, the policy. */
-static struct group_place
-place_of_key(const struct edit *e, const char *name, const char *key)
+static struct fault
+place_of_key(const struct edit *e, const char *name,
+             const struct group_conflict *c)
 {
     for (size_t i = 0; e->texts && i < e->texts->count; i++) {
         const struct policy_text *t = e->texts->list[i];
-        int line;
 
         if (strcmp(policy_text_name(t), name) == 0) {
-            line = policy_text_line(t, key_find(key));
-            return (struct group_place){
-                e->files[i], line ? line : policy_text_line(t, NULL)};
+            return group_place(c, t, e->files[i]);
         }
     }
-    return (struct group_place){name, 0};
+    return group_place(c, NULL, name);
 }
 
 static int
 join_group(struct edit *e, const struct policy *p)
 {
     struct group_conflict conflict;
+    struct fault there;
     int rc = groups_join(&e->groups, p, &conflict);
 
     if (rc == BIDE_ENOMEM) {
         return failure_plain(BIDE_ENOMEM);
     }
     if (rc == BIDE_EINPUT) {
+        there = place_of_key(e, conflict.with->name, &conflict);
         group_fault(e->faults, &conflict, p,
-                    place_of_key(e, p->name, conflict.key),
-                    place_of_key(e, conflict.with->name, conflict.key));
-        name_layers(e, p->name, p->name, conflict.key);
-        name_layers(e, conflict.with->name, p->name, conflict.key);
+                    place_of_key(e, p->name, &conflict), &there);
+        name_layers(e, p->name, p->name, &there);
+        name_layers(e, conflict.with->name, p->name, &there);
     }
     return 0;
 }

@@ -98,11 +98,12 @@ check_reset(struct admin *a, int rc, const char *name, const char *scope)
 {
     struct failure *f;
 
+    if (!rc && past_live_shared(&a->past, false)) {
+        return 0;
+    }
     if (!rc) {
-        return past_live_shared(&a->past, false)
-                   ? 0
-                   : failure_of_store(BIDE_EPERM,
-                                      reader_live_path(a->past.reader), "");
+        failure_deny(reader_live_path(a->past.reader));
+        return failure_of_store(BIDE_EPERM, failure_denied(), "");
     }
     f = failure_begin(FAILURE_UNUSED, rc, name);
     snprintf(f->scope, sizeof(f->scope), "%s", scope);

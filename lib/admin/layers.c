@@ -125,7 +125,10 @@ can_end(struct edit *e, const struct edit_old *old,
         hint = "set it without --for";
     }
     if (what) {
-        fault_add(e->faults, "set", 0, hint, "%s: %s", name, what);
+        fault_add(e->faults,
+                  &(struct fault){
+                      .file = "set", .rule = FAULT_TEMPORARY, .hint = hint},
+                  "%s: %s", name, what);
     }
     return !what;
 }

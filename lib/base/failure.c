@@ -1,14 +1,33 @@
 #include "failure.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#include <bide.h>
 
 static _Thread_local struct failure last;
+static _Thread_local char denied[sizeof(last.denied)];
+
+void
+failure_deny(const char *path)
+{
+    snprintf(denied, sizeof(denied), "%s", path);
+}
+
+const char *
+failure_denied(void)
+{
+    return denied;
+}
 
 struct failure *
 failure_begin(enum failure_kind kind, int rc, const char *name)
 {
     last = (struct failure){.kind = kind, .rc = rc};
     snprintf(last.name, sizeof(last.name), "%s", name ? name : "");
+    if (rc == BIDE_EPERM) {
+        strcpy(last.denied, denied);
+    }
     return &last;
 }
 

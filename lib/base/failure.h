@@ -33,13 +33,18 @@ struct failure {
     uint64_t when_ns; /* of `version`, CLOCK_REALTIME */
     char name[256], scope[64], near[64], who[256];
     char path[1024];
-    char words[1024]; /* the store's own: what failed and, after a line break,
-                         what to do */
+    char denied[1024]; /* BIDE_EPERM: the file that may not be used, if known */
+    char words[1024];  /* the store's own: what failed and, after a line break,
+                          what to do */
 };
 
 /* Begins the facts of a failure; the caller fills in the others.  `name` may be
  * NULL. */
 struct failure *failure_begin(enum failure_kind kind, int rc, const char *name);
+
+/* Keeps the path of a file that may not be used, for the next failure. */
+void failure_deny(const char *path);
+const char *failure_denied(void); /* "": unknown */
 
 /* Keep a whole failure and return rc.  failure_of_store() with rc 0 keeps
  * nothing. */

@@ -31,17 +31,11 @@ find_origin(const struct key_check *c, const char *key)
     return &c->origins[known - policy_keys];
 }
 
-/* Returns the line of the first of the two keys that the policy itself sets,
- * else of its section. */
-static int
-find_line(const struct key_check *c, const char *key, const char *other)
+static struct fault
+fault_about(const struct key_check *c, const char *key, const char *other)
 {
-    int line = policy_text_line(c->text, key_find(key));
-
-    if (!line) {
-        line = policy_text_line(c->text, key_find(other));
-    }
-    return line ? line : policy_text_line(c->text, NULL);
+    return policy_text_fault(c->text, c->file, FAULT_CONFLICT, key_find(key),
+                             key_find(other));
 }
 
 static bool
@@ -73,11 +67,11 @@ report_pair(struct key_check *c, bool warning, const char *key,
             const char *relation, const char *other, const char *effect)
 {
     char text[DESCRIBED], other_text[DESCRIBED];
+    struct fault f = fault_about(c, key, other);
 
-    (warning ? warning_add
-             : fault_add)(c->faults, c->file, find_line(c, key, other), NULL,
-                          "%s: %s %s%s", describe_key(c, key, text), relation,
-                          describe_key(c, other, other_text), effect);
+    f.warning = warning;
+    fault_add(c->faults, &f, "%s: %s %s%s", describe_key(c, key, text),
+              relation, describe_key(c, other, other_text), effect);
     c->rc = warning ? c->rc : BIDE_EINPUT;
 }
 
@@ -94,14 +88,17 @@ static void
 check_budget_and_breaker(struct key_check *c, const struct policy *p)
 {
     if (p->breaker.window.calls > WINDOW_CALLS) {
-        fault_add(c->faults, c->file, find_line(c, "breaker_window", "breaker"),
-                  NULL, "breaker_window = %u calls: at most %d calls",
+        struct fault f = fault_about(c, "breaker_window", "breaker");
+
+        f.rule = FAULT_VALUE;
+        fault_add(c->faults, &f, "breaker_window = %u calls: at most %d calls",
                   p->breaker.window.calls, WINDOW_CALLS);
         c->rc = BIDE_EINPUT;
     }
     if (p->budget.threshold >= 1) {
-        fault_add(c->faults, c->file,
-                  find_line(c, "budget_threshold", "budget"), NULL,
+        struct fault f = fault_about(c, "budget_threshold", "budget");
+
+        fault_add(c->faults, &f,
                   "budget_threshold = 100%%: no retry would ever be allowed");
         c->rc = BIDE_EINPUT;
     }
@@ -161,12 +158,14 @@ warn_of_cut_waits(struct key_check *c, const struct policy *p)
         warn_cut(c, "defer_wait_max", "defer_wait");
     }
     if (p->defer.wait_ns < DEFER_WAIT_MIN_NS) {
+        struct fault f = fault_about(c, "defer_wait", "defer_wait_max");
         char text[DESCRIBED];
 
-        warning_add(c->faults, c->file,
-                    find_line(c, "defer_wait", "defer_wait"), NULL,
-                    "%s: shorter than 1s, the least wait between two tries",
-                    describe_key(c, "defer_wait", text));
+        f.rule = FAULT_VALUE;
+        f.warning = true;
+        fault_add(c->faults, &f,
+                  "%s: shorter than 1s, the least wait between two tries",
+                  describe_key(c, "defer_wait", text));
     }
     if (w->form == WAIT_NONE) {
         return;
@@ -193,11 +192,12 @@ check_key_pairs(struct key_check *c, const struct policy *p)
         refuse_above(c, "wait_min", "throttle_wait_max", "");
     }
     if (p->wait.form == WAIT_CHAIN && p->wait.chain.count == 0) {
+        struct fault f = fault_about(c, "wait", "wait_chain");
         char text[DESCRIBED];
 
-        fault_add(c->faults, c->file, find_line(c, "wait", "wait_chain"),
-                  "set wait_chain, for example 1s x3, 2s x5, 5s",
-                  "%s: there is no wait_chain", describe_key(c, "wait", text));
+        f.hint = "set wait_chain, for example 1s x3, 2s x5, 5s";
+        fault_add(c->faults, &f, "%s: there is no wait_chain",
+                  describe_key(c, "wait", text));
         c->rc = BIDE_EINPUT;
     }
     check_budget_and_breaker(c, p);

@@ -12,80 +12,96 @@
  * the most warnings. */
 enum { FAULTS_MAX = 1000 };
 
+const char *
+fault_rule_name(enum fault_rule rule)
+{
+    static const char *const names[] = {
+#define X(id, name) name,
+        FAULT_RULES(X)
+#undef X
+    };
+
+    return names[rule];
+}
+
 static void
 fault_free(struct fault *f)
 {
-    free(f->file);
-    free(f->what);
-    free(f->hint);
+    free((char *)f->file);
+    free((char *)f->what);
+    free((char *)f->hint);
+    free((char *)f->meant);
 }
 
+/* Copies a text of a fault; it may come from the file.  Sets *failed if out of
+ * memory. */
+static char *
+copy_text(const char *text, bool *failed)
+{
+    char *copy = text ? strdup(text) : NULL;
+
+    *failed = *failed || (text && !copy);
+    plain_hide_controls(copy);
+    return copy;
+}
+
+/* Makes the texts of a fault its own. */
 static bool
-fill_fault(struct fault *f, const char *file, int line, const char *hint,
-           const char *format, va_list args)
+fill_fault(struct fault *f, const char *format, va_list args)
 {
-    f->line = line;
-    f->file = strdup(file);
-    f->hint = hint ? strdup(hint) : NULL;
-    if (vasprintf(&f->what, format, args) < 0) {
-        f->what = NULL;
+    char *what, hint[256];
+    bool failed = vasprintf(&what, format, args) < 0;
+
+    what = failed ? NULL : what;
+    f->file = strdup(f->file);
+    failed = failed || !f->file;
+    f->meant = copy_text(f->meant && *f->meant ? f->meant : NULL, &failed);
+    if (f->meant) {
+        snprintf(hint, sizeof(hint), "did you mean %s?", f->meant);
+        f->hint = hint;
     }
-    if (!f->file || !f->what || (hint && !f->hint)) {
+    f->hint = copy_text(f->hint && *f->hint ? f->hint : NULL, &failed);
+    f->what = failed ? NULL : what;
+    if (failed) {
+        free(what);
         fault_free(f);
-        return false;
+    } else {
+        plain_hide_controls(what);
     }
-    plain_hide_controls(f->what); /* they come from the file */
-    plain_hide_controls(f->hint);
-    return true;
+    return !failed;
 }
 
-/* Appends to the list; does nothing if it has FAULTS_MAX of the kind. */
-static void
-append_fault(struct faults *faults, bool warning, const char *file, int line,
-             const char *hint, const char *format, va_list args)
+void
+fault_add(struct faults *faults, const struct fault *f, const char *format, ...)
 {
-    size_t count = !faults   ? FAULTS_MAX
-                   : warning ? faults->warnings
-                             : faults->count - faults->warnings;
-    struct fault *f;
+    size_t count = !faults      ? FAULTS_MAX
+                   : f->warning ? faults->warnings
+                                : faults->count - faults->warnings;
+    struct fault *added;
+    va_list args;
 
     if (count >= FAULTS_MAX) {
         return;
     }
-    if (count == FAULTS_MAX - 1) {
-        hint = NULL;
-        format = warning ? "more warnings follow; they are not shown"
-                         : "more errors follow; they are not shown";
+    va_start(args, format);
+    added = array_add(&faults->list, &faults->count, sizeof(*added));
+    if (added) {
+        *added = *f;
+        if (count == FAULTS_MAX - 1) {
+            *added = (struct fault){.file = f->file,
+                                    .line = f->line,
+                                    .rule = FAULT_MORE,
+                                    .warning = f->warning};
+            format = f->warning ? "more warnings follow; they are not shown"
+                                : "more errors follow; they are not shown";
+        }
     }
-    f = array_add(&faults->list, &faults->count, sizeof(*f));
-    if (f && fill_fault(f, file, line, hint, format, args)) {
-        f->warning = warning;
-        faults->warnings += warning;
+    if (added && fill_fault(added, format, args)) {
+        faults->warnings += f->warning;
     } else {
-        faults->count -= f != NULL;
-        faults->out_of_memory |= !warning;
+        faults->count -= added != NULL;
+        faults->out_of_memory |= !f->warning;
     }
-}
-
-void
-fault_add(struct faults *faults, const char *file, int line, const char *hint,
-          const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    append_fault(faults, false, file, line, hint, format, args);
-    va_end(args);
-}
-
-void
-warning_add(struct faults *faults, const char *file, int line, const char *hint,
-            const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    append_fault(faults, true, file, line, hint, format, args);
     va_end(args);
 }
 

@@ -6,30 +6,56 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct key;
+
+/* The rules that a fault can break, by names that do not change.  bide(1) says
+ * what each means. */
+#define FAULT_RULES(X)              \
+    X(FILE, "file")                 \
+    X(SYNTAX, "syntax")             \
+    X(LENGTH, "length")             \
+    X(NAME, "name")                 \
+    X(UNKNOWN_KEY, "unknown-key")   \
+    X(DUPLICATE, "duplicate")       \
+    X(VALUE, "value")               \
+    X(EXTENDS, "extends")           \
+    X(CONFLICT, "conflict")         \
+    X(BUDGET_GROUP, "budget-group") \
+    X(TEMPORARY, "temporary")       \
+    X(SCRIPT, "script")             \
+    X(MORE, "more")
+
+enum fault_rule {
+#define X(id, name) FAULT_##id,
+    FAULT_RULES(X)
+#undef X
+};
+
+/* Texts that do not apply are NULL, numbers 0. */
 struct fault {
-    char *file; /* never NULL; "-" is standard input, "set" a command */
-    int line;   /* 0: the whole file */
-    char *what; /* "wait_initial = 100: a duration needs its unit" */
-    char *hint; /* "did you mean 100ms?", or NULL */
+    const char *file; /* never NULL; "-" is standard input, "set" a command */
+    int line;         /* 0: the whole file */
+    int column;       /* of the key or value that is wrong, in bytes from 1 */
+    enum fault_rule rule;
+    const struct key *key, *other; /* what it is about */
+    const char *meant;             /* to be written instead: "100ms" */
+    const char *hint; /* what to do; made from `meant`: "did you mean 100ms?" */
+    const char *what; /* "wait_initial = 100: a duration needs its unit" */
     bool warning;
 };
 
 struct faults {
     size_t count, warnings; /* all of the list; the warnings in it */
-    struct fault *list;
-    bool out_of_memory; /* a fault was lost: faults_any() stays true */
+    struct fault *list;     /* owns its texts */
+    bool out_of_memory;     /* a fault was lost: faults_any() stays true */
 };
 
-/* Adds a fault, with `format` as for printf.  `hint` may be NULL.  Does nothing
- * if `faults` is NULL. */
-void fault_add(struct faults *faults, const char *file, int line,
-               const char *hint, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+/* Adds a copy of `f`, whose `what` is written as by printf.  faults_any() does
+ * not count warnings.  Does nothing if `faults` is NULL. */
+void fault_add(struct faults *faults, const struct fault *f, const char *format,
+               ...) __attribute__((format(printf, 3, 4)));
 
-/* The same for a warning, which faults_any() does not count. */
-void warning_add(struct faults *faults, const char *file, int line,
-                 const char *hint, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+const char *fault_rule_name(enum fault_rule rule);
 
 /* Returns the first fault that is no warning, NULL if there is none. */
 const struct fault *faults_first(const struct faults *faults);

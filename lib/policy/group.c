@@ -110,20 +110,32 @@ groups_free(struct groups *g)
     memset(g, 0, sizeof(*g));
 }
 
+struct fault
+group_place(const struct group_conflict *c, const struct policy_text *t,
+            const char *file)
+{
+    const struct key *key = key_find(c->key), *budget = key_find("budget");
+
+    return t ? policy_text_fault(t, file, FAULT_BUDGET_GROUP, key, budget)
+             : (struct fault){.file = file,
+                              .rule = FAULT_BUDGET_GROUP,
+                              .key = key,
+                              .other = budget};
+}
+
 void
 group_fault(struct faults *faults, const struct group_conflict *c,
-            const struct policy *p, struct group_place here,
-            struct group_place there)
+            const struct policy *p, struct fault here,
+            const struct fault *there)
 {
-    bool other = there.line > 0 && strcmp(here.file, there.file) != 0;
+    bool other = there->line > 0 && strcmp(here.file, there->file) != 0;
     char line[32] = "";
 
-    if (there.line > 0) {
-        snprintf(line, sizeof(line), other ? ":%d" : ", line %d", there.line);
+    if (there->line > 0) {
+        snprintf(line, sizeof(line), other ? ":%d" : ", line %d", there->line);
     }
-    fault_add(faults, here.file, here.line,
-              "policies that share a budget must agree on its size",
-              "%s = %s in %s: budget %s has %s in %s%s%s%s", c->key, c->in_own,
-              p->name, p->budget.group, c->in_with, c->with->name,
-              other ? ", " : "", other ? there.file : "", line);
+    here.hint = "policies that share a budget must agree on its size";
+    fault_add(faults, &here, "%s = %s in %s: budget %s has %s in %s%s%s%s",
+              c->key, c->in_own, p->name, p->budget.group, c->in_with,
+              c->with->name, other ? ", " : "", other ? there->file : "", line);
 }

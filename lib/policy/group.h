@@ -5,8 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "fault.h"
-#include "rules.h"
+#include "policy.h"
 
 enum { GROUP_VALUE = 40 };
 
@@ -39,15 +38,14 @@ const struct group_member *groups_find(const struct groups *g,
                                        const char *group);
 void groups_free(struct groups *g);
 
-/* The place of a policy's key; line 0: not in a file. */
-struct group_place {
-    const char *file;
-    int line;
-};
+/* Return a fault about the keys of a conflict, without a place or at the text
+ * of one of the two policies. */
+struct fault group_place(const struct group_conflict *c,
+                         const struct policy_text *t, const char *file);
 
-/* Adds a fault that names both policies and places. */
+/* Adds the fault `here`, with words that name both policies and places. */
 void group_fault(struct faults *faults, const struct group_conflict *c,
-                 const struct policy *p, struct group_place here,
-                 struct group_place there);
+                 const struct policy *p, struct fault here,
+                 const struct fault *there);
 
 #endif

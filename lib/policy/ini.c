@@ -38,6 +38,7 @@ struct reading {
     const char *file;
     struct faults *faults;
     const char *at, *end;
+    const char *start; /* of the line */
     int line;
     bool bad;       /* there was a fault */
     bool no_memory; /* nothing more is read */
@@ -49,21 +50,42 @@ struct reading {
      * key. */
     const struct key *key;
     int key_line;
+    const char *key_start; /* of its line */
     bool in_value; /* an indented line continues a value, even a bad one */
     struct draft value;
     int seen[POLICY_KEY_MAX]; /* the last line with the key, any section */
 };
 
-#define FAULT(r, hint, ...)                                                \
-    do {                                                                   \
-        fault_add((r)->faults, (r)->file, (r)->line, (hint), __VA_ARGS__); \
-        (r)->bad = true;                                                   \
+/* Adds a fault at `where` in the line; NULL: at its first character.  `more` is
+ * another member of the fault. */
+#define FAULT(r, broken, where, more, ...)                         \
+    do {                                                           \
+        fault_add((r)->faults,                                     \
+                  &(struct fault){.file = (r)->file,               \
+                                  .line = (r)->line,               \
+                                  .column = find_column(r, where), \
+                                  .rule = FAULT_##broken,          \
+                                  more},                           \
+                  __VA_ARGS__);                                    \
+        (r)->bad = true;                                           \
     } while (0)
 
 static bool
 is_blank(char c)
 {
     return c == ' ' || c == '\t';
+}
+
+/* Returns the column of `where` in the line; NULL: of its first character. */
+static int
+find_column(const struct reading *r, const char *where)
+{
+    const char *at = where ? where : r->start;
+
+    while (!where && at < r->end && is_blank(*at)) {
+        at++;
+    }
+    return r->line ? (int)(at - r->start) + 1 : 0;
 }
 
 static struct span
@@ -107,10 +129,44 @@ write_excerpt(struct span s, char *buffer)
 
 /* ---- sections ---- */
 
+/* Moves a fault, whose column is an offset in the value plus 1, to the line
+ * with that part of the value; to the key if there is none. */
+static void
+place_in_value(const struct reading *r, struct fault *f)
+{
+    size_t offset = (size_t)f->column - 1;
+    const char *start = r->key_start, *at = strchr(start, '=') + 1;
+
+    f->line = r->key_line;
+    f->column = 1;
+    for (int line = r->key_line; line <= r->line; line++) {
+        const char *end = memchr(at, '\n', (size_t)(r->end - at));
+        struct span part = {at, (size_t)((end ? end : r->end) - at)};
+
+        part.length -= part.length && at[part.length - 1] == '\r';
+        part = trim_span(without_comment(part));
+        if (part.length && (line == r->key_line ||
+                            (is_blank(*at) && !strchr(";#", *part.start)))) {
+            if (offset < part.length) {
+                f->line = line;
+                f->column = (int)(part.start - start) + (int)offset + 1;
+                return;
+            }
+            offset -= part.length + 1; /* lines are joined by a blank */
+        }
+        if (!end) {
+            return;
+        }
+        start = at = end + 1;
+    }
+}
+
 /* Stores the value, whose last line was read, in the policy of the section. */
 static void
 finish_key(struct reading *r)
 {
+    struct fault at = {.file = r->file, .column = 1};
+    size_t first = r->faults ? r->faults->count : 0;
     const struct key *key = r->key;
     int rc;
 
@@ -124,8 +180,12 @@ finish_key(struct reading *r)
         r->no_memory = true;
         return;
     }
-    rc = policy_text_put(r->text, key, r->value.bytes, r->file, r->key_line,
-                         r->faults);
+    place_in_value(r, &at);
+    rc = policy_text_put(r->text, key, r->value.bytes, &at, r->faults);
+    for (size_t i = first; r->faults && i < r->faults->count; i++) {
+        r->faults->list[i].column -= at.column - 1;
+        place_in_value(r, &r->faults->list[i]);
+    }
     r->bad = r->bad || rc == BIDE_EINPUT;
     r->no_memory = r->no_memory || rc == BIDE_ENOMEM;
 }
@@ -133,11 +193,11 @@ finish_key(struct reading *r)
 static void
 report_bad_name(struct reading *r, struct span name)
 {
-    char text[SHOWN_MAX], near[BIDE_NAME_MAX + 1], hint[SHOWN_MAX + 32];
+    char text[SHOWN_MAX], near[BIDE_NAME_MAX + 1], meant[SHOWN_MAX + 32];
 
     policy_name_near(write_excerpt(trim_span(name), text), near);
-    snprintf(hint, sizeof(hint), "did you mean [%s]?", near);
-    FAULT(r, near[0] ? hint : NULL,
+    snprintf(meant, sizeof(meant), near[0] ? "[%s]" : "", near);
+    FAULT(r, NAME, NULL, .meant = meant,
           "[%s]: not a name: [a-z0-9][a-z0-9._-]{0,47}",
           write_excerpt(name, text));
 }
@@ -156,13 +216,14 @@ read_section_line(struct reading *r, struct span line)
     finish_key(r);
     r->in_value = false;
     if (!close) {
-        FAULT(r, NULL, "%s: the ] is missing", write_excerpt(line, text));
+        FAULT(r, SYNTAX, NULL, .hint = NULL, "%s: the ] is missing",
+              write_excerpt(line, text));
         good = false;
     } else {
         name.length = (size_t)(close - name.start);
         if (close + 1 != line.start + line.length) {
-            FAULT(r, NULL, "%s: nothing may follow the ]",
-                  write_excerpt(line, text));
+            FAULT(r, SYNTAX, close + 1 + strspn(close + 1, " \t"), .hint = NULL,
+                  "%s: nothing may follow the ]", write_excerpt(line, text));
             good = false;
         }
     }
@@ -177,7 +238,8 @@ read_section_line(struct reading *r, struct span line)
     rc = sections_add(&r->sections, good ? copy : NULL, r->line, &r->text,
                       &first);
     if (rc == BIDE_EEXIST) {
-        FAULT(r, NULL, "[%s]: defined twice, first in line %d", copy, first);
+        FAULT(r, DUPLICATE, NULL, .hint = NULL,
+              "[%s]: defined twice, first in line %d", copy, first);
     }
     r->no_memory = r->no_memory || rc == BIDE_ENOMEM;
     return good;
@@ -190,7 +252,9 @@ read_section_line(struct reading *r, struct span line)
 static void
 begin_key(struct reading *r, const char *name)
 {
-    const struct key *key = policy_text_key(name, r->file, r->line, r->faults);
+    const struct fault at = {
+        .file = r->file, .line = r->line, .column = find_column(r, NULL)};
+    const struct key *key = policy_text_key(name, &at, r->faults);
     int *seen;
 
     if (!key) {
@@ -198,18 +262,20 @@ begin_key(struct reading *r, const char *name)
         return;
     }
     if (!r->text) {
-        FAULT(r, "begin a policy with [NAME]",
+        FAULT(r, SYNTAX, NULL, .hint = "begin a policy with [NAME]",
               "%s: this key is before the first section", key->name);
         return;
     }
     seen = &r->seen[key - policy_keys];
     if (*seen > policy_text_line(r->text, NULL)) {
-        FAULT(r, NULL, "%s: set twice, first in line %d", key->name, *seen);
+        FAULT(r, DUPLICATE, NULL, .key = key, "%s: set twice, first in line %d",
+              key->name, *seen);
         return;
     }
     *seen = r->line;
     r->key = key;
     r->key_line = r->line;
+    r->key_start = r->start;
     draft_clear(&r->value);
 }
 
@@ -232,8 +298,8 @@ take_value(void *arg, const char *section, const char *name, const char *value)
     }
     draft_text(&r->value, value);
     if (r->value.used > POLICY_VALUE_MAX) {
-        FAULT(r, NULL, "%s: longer than %d bytes", r->key->name,
-              POLICY_VALUE_MAX);
+        FAULT(r, LENGTH, NULL, .key = r->key, "%s: longer than %d bytes",
+              r->key->name, POLICY_VALUE_MAX);
         r->key = NULL;
     }
     return 1;
@@ -244,7 +310,8 @@ take_value(void *arg, const char *section, const char *name, const char *value)
 static void
 report_misread(struct reading *r)
 {
-    FAULT(r, "does other code of this process change inih's settings?",
+    FAULT(r, SYNTAX, NULL,
+          .hint = "does other code of this process change inih's settings?",
           "inih's settings would change this line");
     r->key = NULL;
 }
@@ -273,7 +340,7 @@ inih_would_change(struct span line)
 static bool
 check_separator(struct reading *r, struct span line, struct span *name)
 {
-    char text[SHOWN_MAX], hint[3 * SHOWN_MAX], value_text[SHOWN_MAX];
+    char text[SHOWN_MAX], meant[3 * SHOWN_MAX], value_text[SHOWN_MAX];
     size_t at = 0;
 
     while (at < line.length && line.start[at] != '=' && line.start[at] != ':') {
@@ -281,22 +348,23 @@ check_separator(struct reading *r, struct span line, struct span *name)
     }
     *name = trim_span((struct span){line.start, at});
     if (at == line.length) {
-        FAULT(r, "a key is written as KEY = VALUE",
+        FAULT(r, SYNTAX, NULL, .hint = "a key is written as KEY = VALUE",
               "%s: there is no = in this line", write_excerpt(line, text));
         return false;
     }
     if (name->length == 0) {
-        FAULT(r, NULL, "%s: there is no key before the %c",
-              write_excerpt(line, text), line.start[at]);
+        FAULT(r, SYNTAX, NULL, .hint = NULL,
+              "%s: there is no key before the %c", write_excerpt(line, text),
+              line.start[at]);
         return false;
     }
     if (line.start[at] == ':') {
         struct span value = {line.start + at + 1, line.length - at - 1};
 
-        snprintf(hint, sizeof(hint), "did you mean %s = %s?",
-                 write_excerpt(*name, text),
+        snprintf(meant, sizeof(meant), "%s = %s", write_excerpt(*name, text),
                  write_excerpt(trim_span(value), value_text));
-        FAULT(r, hint, "%s: a key and its value have = between them",
+        FAULT(r, SYNTAX, NULL, .meant = meant,
+              "%s: a key and its value have = between them",
               write_excerpt(line, text));
         return false;
     }
@@ -329,14 +397,14 @@ check_indented_line(struct reading *r, struct span line)
     char text[SHOWN_MAX];
 
     if (!wrap_continues(part.start, part.length)) {
-        FAULT(r, NULL,
+        FAULT(r, SYNTAX, NULL, .hint = NULL,
               "%s: an indented line continues the value above it; keys and "
               "sections are not indented",
               write_excerpt(part, text));
         return false;
     }
     if (!r->in_value) {
-        FAULT(r, NULL,
+        FAULT(r, SYNTAX, NULL, .hint = NULL,
               "%s: an indented line continues a value, and there is no value "
               "above it",
               write_excerpt(part, text));
@@ -355,7 +423,8 @@ check_line(struct reading *r, struct span *line, size_t limit)
     bool good;
 
     if (too_long) {
-        FAULT(r, "continue a long value on the next line, indented",
+        FAULT(r, LENGTH, NULL,
+              .hint = "continue a long value on the next line, indented",
               "a line of %zu bytes: the maximum is %zu", line->length, limit);
     }
     if (text.length == 0 || text.start[0] == ';' || text.start[0] == '#') {
@@ -388,6 +457,7 @@ take_next_line(struct reading *r)
     line.length = (size_t)((newline ? newline : r->end) - r->at);
     r->at = newline ? newline + 1 : r->end;
     r->line++;
+    r->start = line.start;
     if (line.length && line.start[line.length - 1] == '\r') {
         line.length--;
     }
@@ -427,16 +497,18 @@ check_text(struct reading *r, const char *bytes, size_t length)
     size_t plain;
 
     if (length > FILE_MAX) {
-        FAULT(r, NULL, "larger than 64 MiB");
+        FAULT(r, FILE, bytes, .hint = NULL, "larger than 64 MiB");
         return false;
     }
     plain = plain_length(bytes, length);
     if (plain < length) {
         r->line = 1;
+        r->start = bytes;
         for (size_t i = 0; i < plain; i++) {
             r->line += bytes[i] == '\n';
+            r->start = bytes[i] == '\n' ? bytes + i + 1 : r->start;
         }
-        FAULT(r, NULL,
+        FAULT(r, FILE, bytes + plain, .hint = NULL,
               "not a text file: the byte 0x%02x is neither UTF-8 nor a "
               "printable character",
               (unsigned)(unsigned char)bytes[plain]);
@@ -457,7 +529,8 @@ parse_lines(struct reading *r)
     finish_key(r);
     if (!r->bad && !r->no_memory && r->sections.list.count == 0) {
         r->line = 0;
-        FAULT(r, "begin a policy with [NAME]", "contains no policy");
+        FAULT(r, FILE, r->end, .hint = "begin a policy with [NAME]",
+              "contains no policy");
     }
 }
 

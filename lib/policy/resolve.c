@@ -45,10 +45,12 @@ report_chain_fault(const struct extends_chain *chain, const char *parent,
 {
     const struct policy_text *t = chain->links[0];
     char path[(POLICY_CHAIN_MAX + 2) * (BIDE_NAME_MAX + 4)];
+    struct fault f;
 
     write_chain(chain, parent, path, sizeof(path));
-    fault_add(faults, file, policy_text_line(t, extends_key()), NULL,
-              "extends = %s: %s%s%s%s", policy_text_get(t, extends_key()), what,
+    f = policy_text_fault(t, file, FAULT_EXTENDS, extends_key(), NULL);
+    fault_add(faults, &f, "extends = %s: %s%s%s%s",
+              policy_text_get(t, extends_key()), what,
               chain->count > 1 ? " (" : "", chain->count > 1 ? path : "",
               chain->count > 1 ? ")" : "");
     return BIDE_EINPUT;

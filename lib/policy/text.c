@@ -3,10 +3,10 @@
  *
  *   block: entries without gaps, in the order of the key table
  *
- *           0        4     6       8
- *           | line   | key | length | value ... NUL, padded to 4 |
+ *           0        4     5        6        8
+ *           | line   | key | column | length | value ... NUL, padded to 4 |
  *
- *           line 14, key 4 (attempts), length 2, "10\0\0"
+ *           line 14, key 4 (attempts), column 12, length 2, "10\0\0"
  *
  * Only this file reads and writes it, and it never leaves the process. */
 #include "text.h"
@@ -21,11 +21,14 @@
 
 struct entry {
     int32_t line;
-    uint16_t key;
+    uint8_t key;
+    uint8_t column; /* of the value; 0: it is in no file */
     uint16_t length;
     char value[];
 };
 _Static_assert(offsetof(struct entry, value) == 8, "drawn above");
+_Static_assert(POLICY_KEY_MAX <= UINT8_MAX, "a key is 8 bits");
+_Static_assert(POLICY_LINE_MAX < UINT8_MAX, "a column is 8 bits");
 _Static_assert(POLICY_VALUE_MAX < UINT16_MAX, "a length is 16 bits");
 
 struct policy_text {
@@ -51,7 +54,7 @@ entry_at(const struct policy_text *t, size_t at)
 static size_t
 find_offset(const struct policy_text *t, const struct key *key, bool *found)
 {
-    uint16_t number = (uint16_t)(key - policy_keys);
+    uint8_t number = (uint8_t)(key - policy_keys);
     size_t at = 0;
 
     *found = false;
@@ -149,6 +152,20 @@ policy_text_line(const struct policy_text *t, const struct key *key)
     return e ? e->line : 0;
 }
 
+struct fault
+policy_text_fault(const struct policy_text *t, const char *file,
+                  enum fault_rule rule, const struct key *key,
+                  const struct key *other)
+{
+    struct fault f = {.file = file, .rule = rule, .key = key, .other = other};
+    const struct entry *e = key ? find_entry(t, key) : NULL;
+
+    e = e || !other ? e : find_entry(t, other);
+    f.line = e && e->line ? e->line : t->line;
+    f.column = e && e->line ? e->column : t->line > 0;
+    return f;
+}
+
 bool
 policy_text_next(const struct policy_text *t, size_t *at,
                  struct text_entry *out)
@@ -198,7 +215,7 @@ remove_entry(struct policy_text *t, size_t at)
 /* Stores a canonical value.  On failure nothing has changed. */
 static int
 store_entry(struct policy_text *t, const struct key *key, const char *value,
-            int line)
+            const struct fault *at_file)
 {
     size_t length = strlen(value);
     size_t size = entry_size(length);
@@ -217,8 +234,9 @@ store_entry(struct policy_text *t, const struct key *key, const char *value,
     memmove(t->block + at + size, t->block + at, t->used - at);
     memset(t->block + at, 0, size);
     e = entry_at(t, at);
-    e->line = line;
-    e->key = (uint16_t)(key - policy_keys);
+    e->line = at_file->line;
+    e->column = (uint8_t)at_file->column;
+    e->key = (uint8_t)(key - policy_keys);
     e->length = (uint16_t)length;
     memcpy(e->value, value, length);
     t->used += (uint32_t)size;
@@ -226,37 +244,44 @@ store_entry(struct policy_text *t, const struct key *key, const char *value,
 }
 
 static void
-add_value_fault(struct faults *faults, const char *file, int line,
-                const char *key, const char *value, const struct complaint *c)
+add_value_fault(struct faults *faults, const struct fault *at,
+                const struct key *key, const char *value,
+                const struct complaint *c)
 {
-    char shown[64], hint[160];
+    struct fault f = *at;
+    char shown[64];
 
     plain_excerpt(value, strlen(value), shown, sizeof(shown));
-    snprintf(hint, sizeof(hint), "did you mean %s?", c->meant);
-    fault_add(faults, file, line, *c->meant ? hint : NULL, "%s =%s%s: %s", key,
-              *shown ? " " : "", shown, c->why);
+    f.rule = FAULT_VALUE;
+    f.key = key;
+    f.meant = c->meant;
+    fault_add(faults, &f, "%s =%s%s: %s", key->name, *shown ? " " : "", shown,
+              c->why);
 }
 
 /* Adds a fault for each bad item of a list.  Returns 0 if every item is good by
  * itself, BIDE_EINPUT, or BIDE_ENOMEM. */
 static int
-add_item_faults(struct faults *faults, const char *file, int line,
+add_item_faults(struct faults *faults, const struct fault *at,
                 const struct key *key, const char *list)
 {
+    struct fault f = *at;
     char item[128], *canonical;
     struct complaint c;
     int result = 0;
 
-    while (list) {
-        size_t length = strcspn(list, ",");
+    for (const char *value = list; list;) {
+        size_t length;
 
+        list += strspn(list, " \t");
+        length = strcspn(list, ",");
+        f.column = at->column ? at->column + (int)(list - value) : 0;
         plain_excerpt(list, length, item, sizeof(item));
         list = list[length] ? list + length + 1 : NULL;
         switch (key_canonical(key, item, &canonical, &c)) {
         case BIDE_EINPUT:
             result = BIDE_EINPUT;
-            add_value_fault(faults, file, line, key->name,
-                            item + strspn(item, " \t"), &c);
+            add_value_fault(faults, &f, key, item, &c);
             break;
         case 0:
             free(canonical);
@@ -270,7 +295,7 @@ add_item_faults(struct faults *faults, const char *file, int line,
 
 int
 policy_text_put(struct policy_text *t, const struct key *key, const char *value,
-                const char *file, int line, struct faults *faults)
+                const struct fault *at, struct faults *faults)
 {
     struct complaint c;
     char *canonical;
@@ -279,33 +304,32 @@ policy_text_put(struct policy_text *t, const struct key *key, const char *value,
     if (rc == BIDE_EINPUT) {
         bool list = key->type == KEY_OUTCOMES || key->type == KEY_CHAIN;
         int added = list && strchr(value, ',')
-                        ? add_item_faults(faults, file, line, key, value)
+                        ? add_item_faults(faults, at, key, value)
                         : 0;
 
         if (added == 0) {
-            add_value_fault(faults, file, line, key->name, value, &c);
+            add_value_fault(faults, at, key, value, &c);
         }
         rc = added == BIDE_ENOMEM ? added : rc;
     } else if (rc == 0) {
-        rc = store_entry(t, key, canonical, line);
+        rc = store_entry(t, key, canonical, at);
         free(canonical);
     }
     return rc;
 }
 
 const struct key *
-policy_text_key(const char *name, const char *file, int line,
-                struct faults *faults)
+policy_text_key(const char *name, const struct fault *at, struct faults *faults)
 {
     const struct key *key = key_find(name);
-    const char *near = key ? NULL : key_near(name);
-    char shown[64], hint[80];
+    struct fault f = *at;
+    char shown[64];
 
     if (!key) {
         plain_excerpt(name, strlen(name), shown, sizeof(shown));
-        snprintf(hint, sizeof(hint), "did you mean %s?", near ? near : "");
-        fault_add(faults, file, line, near ? hint : NULL, "%s: no such key",
-                  shown);
+        f.rule = FAULT_UNKNOWN_KEY;
+        f.meant = key_near(name);
+        fault_add(faults, &f, "%s: no such key", shown);
     }
     return key;
 }
@@ -314,17 +338,18 @@ int
 policy_text_set(struct policy_text *t, const char *key, const char *value,
                 const char *file, int line, struct faults *faults)
 {
-    const struct key *known = policy_text_key(key, file, line, faults);
+    const struct fault at = {.file = file, .line = line};
+    const struct key *known = policy_text_key(key, &at, faults);
 
-    return known ? policy_text_put(t, known, value, file, line, faults)
-                 : BIDE_EINPUT;
+    return known ? policy_text_put(t, known, value, &at, faults) : BIDE_EINPUT;
 }
 
 int
 policy_text_unset(struct policy_text *t, const char *key, const char *file,
                   struct faults *faults)
 {
-    const struct key *known = policy_text_key(key, file, 0, faults);
+    const struct fault place = {.file = file};
+    const struct key *known = policy_text_key(key, &place, faults);
     bool found;
     size_t at;
 

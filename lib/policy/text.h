@@ -6,15 +6,17 @@
 
 /* Returns the key of that name; NULL, after it has added a fault, if there is
  * none. */
-const struct key *policy_text_key(const char *name, const char *file, int line,
+const struct key *policy_text_key(const char *name, const struct fault *at,
                                   struct faults *faults);
 
 /* Returns the longest duration of a canonical value: "30s", "1s x3, 5s". */
 uint64_t policy_longest_ns(const char *value);
 
-/* Does the same as policy_text_set(), for a key that was found already. */
+/* Does the same as policy_text_set(), for a key that was found already.  `at`
+ * has file, line and column of the value.  The column of a fault in one item of
+ * a list is larger by the item's offset in `value`. */
 int policy_text_put(struct policy_text *t, const struct key *key,
-                    const char *value, const char *file, int line,
+                    const char *value, const struct fault *at,
                     struct faults *faults);
 
 struct text_entry {

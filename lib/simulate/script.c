@@ -20,7 +20,11 @@ static int
 add_fault(const struct script_place *at, const char *word, const char *why,
           const char *hint)
 {
-    fault_add(at->faults, at->file, at->line, hint && *hint ? hint : NULL,
+    fault_add(at->faults,
+              &(struct fault){.file = at->file,
+                              .line = at->line,
+                              .rule = FAULT_SCRIPT,
+                              .hint = hint},
               "%.100s: %s", word, why);
     return BIDE_EINPUT;
 }
@@ -260,7 +264,7 @@ script_read(const char *file, const char *bytes, size_t length,
     int rc;
 
     if (memchr(bytes, '\0', length)) {
-        fault_add(faults, file, 0, NULL, "not a text file");
+        fault_add(faults, &(struct fault){.file = file}, "not a text file");
         return BIDE_EINPUT;
     }
     s = calloc(1, sizeof(*s));
@@ -272,7 +276,8 @@ script_read(const char *file, const char *bytes, size_t length,
     }
     free(text);
     if (rc == 0 && s->count == 0) {
-        fault_add(faults, file, 0, NULL, "the script has no calls");
+        fault_add(faults, &(struct fault){.file = file},
+                  "the script has no calls");
         rc = BIDE_EINPUT;
     }
     if (rc) {

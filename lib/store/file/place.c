@@ -30,6 +30,7 @@
 #include "base/boot.h"
 #include "base/clock.h"
 #include "base/crc32c.h"
+#include "base/failure.h"
 #include "base/paths.h"
 #include "base/plain.h"
 #include "base/safe.h"
@@ -71,6 +72,7 @@ place_say(int rc, const char *format, ...)
 int
 place_failed(const char *path, int error)
 {
+    failure_deny(path);
     switch (safe_code(error)) {
     case BIDE_EMISSING:
         return place_say(BIDE_EMISSING, "%s: %s\nbide init makes a registry",

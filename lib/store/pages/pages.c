@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include <bide.h>
+#include "base/failure.h"
 #include "base/paths.h"
 #include "base/safe.h"
 
@@ -80,6 +81,7 @@ pages_failed(const char *path, int error)
 {
     snprintf(why, sizeof(why), "%s: %s", path, strerror(error));
     is_newer = false;
+    failure_deny(path);
     return error == ELOOP ? pages_damaged("%s: a loop of symbolic links", path)
                           : safe_code(error);
 }

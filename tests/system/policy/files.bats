@@ -278,8 +278,8 @@ bad() {
     printf '[a]\nbudget = shared\nbudget_capacity = 100\n' >one.ini
     printf '[top]\nbudget_capacity = 200\n[b]\nextends = top\nbudget = shared\n' >two.ini
     gives 5 "$BIDE" --dir "$T/none" validate one.ini two.ini
-    [ "$output" = "bide: two.ini:3: budget_capacity = 200 in b: budget shared has 100 in a, one.ini:3
-bide: two.ini:3: policies that share a budget must agree on its size
+    [ "$output" = "bide: two.ini:5: budget_capacity = 200 in b: budget shared has 100 in a, one.ini:3
+bide: two.ini:5: policies that share a budget must agree on its size
 bide: two.ini: 1 error" ] || { echo "$output"; false; }
     sed -i 's/200/100/' two.ini
     gives 0 "$BIDE" --dir "$T/none" validate one.ini two.ini

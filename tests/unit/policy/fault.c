@@ -7,13 +7,23 @@ faults_keep_their_place_and_text(void **state)
 
     (void)state;
     assert_false(faults_any(&faults));
-    fault_add(&faults, "a.ini", 14, "did you mean 100ms?", "x = %d: %s", 100,
-              "a duration needs its unit");
-    fault_add(&faults, "-", 0, NULL, "contains no policy");
+    fault_add(&faults,
+              &(struct fault){.file = "a.ini",
+                              .line = 14,
+                              .column = 5,
+                              .rule = FAULT_VALUE,
+                              .key = key_find("wait_initial"),
+                              .meant = "100ms"},
+              "x = %d: %s", 100, "a duration needs its unit");
+    fault_add(&faults, &(struct fault){.file = "-"}, "contains no policy");
     assert_true(faults_any(&faults));
     assert_int_equal(faults.count, 2);
     assert_string_equal(faults.list[0].file, "a.ini");
     assert_int_equal(faults.list[0].line, 14);
+    assert_int_equal(faults.list[0].column, 5);
+    assert_string_equal(fault_rule_name(faults.list[0].rule), "value");
+    assert_ptr_equal(faults.list[0].key, key_find("wait_initial"));
+    assert_string_equal(faults.list[0].meant, "100ms");
     assert_string_equal(faults.list[0].what,
                         "x = 100: a duration needs its unit");
     assert_string_equal(faults.list[0].hint, "did you mean 100ms?");
@@ -29,7 +39,8 @@ control_characters_do_not_reach_a_terminal(void **state)
     struct faults faults = {0};
 
     (void)state;
-    fault_add(&faults, "-", 1, "\x7f", "%s", "a\x1b[31m\nb");
+    fault_add(&faults, &(struct fault){.file = "-", .hint = "\x7f"}, "%s",
+              "a\x1b[31m\nb");
     assert_string_equal(faults.list[0].what, "a?[31m?b");
     assert_string_equal(faults.list[0].hint, "?");
     faults_free(&faults);
@@ -39,7 +50,7 @@ static void
 faults_without_a_list_are_ignored(void **state)
 {
     (void)state;
-    fault_add(NULL, "-", 1, NULL, "x");
+    fault_add(NULL, &(struct fault){.file = "-"}, "x");
 }
 
 static void
@@ -51,7 +62,8 @@ faults_are_sorted_by_line_from_an_index_on(void **state)
 
     (void)state;
     for (int i = 0; i < 5; i++) {
-        fault_add(&faults, "-", lines[i], NULL, "%d", i);
+        fault_add(&faults, &(struct fault){.file = "-", .line = lines[i]}, "%d",
+                  i);
     }
     faults_sort(&faults, 1);
     for (int i = 0; i < 5; i++) {
@@ -70,7 +82,8 @@ at_most_a_thousand_faults_are_kept(void **state)
 
     (void)state;
     for (int i = 0; i < 5000; i++) {
-        fault_add(&faults, "-", 5000 - i, NULL, "%d", i);
+        fault_add(&faults, &(struct fault){.file = "-", .line = 5000 - i}, "%d",
+                  i);
     }
     faults_sort(&faults, 0);
     assert_int_equal(faults.count, 1000);
@@ -87,9 +100,11 @@ warnings_are_in_the_list_and_are_no_faults(void **state)
 
     (void)state;
     for (int i = 0; i < 5000; i++) {
-        warning_add(&faults, "-", i, "hint", "%d", i);
+        fault_add(&faults,
+                  &(struct fault){.file = "-", .line = i, .warning = true},
+                  "%d", i);
     }
-    warning_add(NULL, "-", 1, NULL, "x");
+    fault_add(NULL, &(struct fault){.file = "-", .warning = true}, "x");
     assert_false(faults_any(&faults));
     assert_null(faults_first(&faults));
     assert_int_equal(faults.count, 1000);
@@ -97,7 +112,8 @@ warnings_are_in_the_list_and_are_no_faults(void **state)
     assert_string_equal(faults.list[999].what,
                         "more warnings follow; they are not shown");
     for (int i = 0; i < 5000; i++) {
-        fault_add(&faults, "-", i, NULL, "%d", i); /* not pushed out by them */
+        fault_add(&faults, &(struct fault){.file = "-", .line = i}, "%d",
+                  i); /* not pushed out by them */
     }
     assert_true(faults_any(&faults));
     assert_string_equal(faults_first(&faults)->what, "0");

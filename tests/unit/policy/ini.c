@@ -201,7 +201,7 @@ all_faults_of_a_file_are_reported_in_order(void **state)
         "transient, or a code such as errno.ECONNRESET http.503 "
         "http.5xx grpc.UNAVAILABLE exit.75 signal.SIGKILL curl.28 "
         "dns.EAI_AGAIN app.NAME (did you mean http.503?)\n"
-        "5: retry_on = http.1: an HTTP status is http.503, http.5xx "
+        "6: retry_on = http.1: an HTTP status is http.503, http.5xx "
         "or http.500-504, from 100 to 999\n"
         "7: foo: there is no = in this line (a key is written as "
         "KEY = VALUE)\n"
@@ -362,17 +362,86 @@ a_file_has_at_most_64_mib(void **state)
 }
 
 static void
-keys_and_sections_know_their_lines(void **state)
+values_and_sections_know_their_places(void **state)
 {
     struct policy_list list =
         read_good("; c\n[a]\nattempts = 3\n\n[b]\nretry_on =\n  any\n");
+    struct fault f;
 
     (void)state;
     assert_int_equal(policy_text_line(list.list[0], NULL), 2);
     assert_int_equal(policy_text_line(list.list[0], key_find("attempts")), 3);
     assert_int_equal(policy_text_line(list.list[1], NULL), 5);
-    assert_int_equal(policy_text_line(list.list[1], key_find("retry_on")), 6);
+    assert_int_equal(policy_text_line(list.list[1], key_find("retry_on")), 7);
+    f = policy_text_fault(list.list[1], "t", FAULT_CONFLICT, key_find("wait"),
+                          key_find("retry_on"));
+    assert_int_equal(f.line, 7); /* of the key that is set */
+    assert_int_equal(f.column, 3);
+    f = policy_text_fault(list.list[1], "t", FAULT_CONFLICT, key_find("wait"),
+                          NULL);
+    assert_int_equal(f.line, 5); /* else of the section */
+    assert_int_equal(f.column, 1);
     policy_list_free(&list);
+}
+
+static void
+faults_point_at_the_key_or_value_that_is_wrong(void **state)
+{
+    static const char text[] = "\xef\xbb\xbf[a]\r\n"
+                               "wait_initial =  100 ; short\r\n"
+                               "retry_on = http.503, htp.429,\n"
+                               "    ; why\n"
+                               "\n"
+                               "\ttimeout, nonsense ; more\n"
+                               "deadline =\n"
+                               "; a value that is no value\n"
+                               "wait =\n"
+                               "  fixd\n"
+                               "attempts: 3\n"
+                               "  x = 4\n"
+                               "[b] c\n"
+                               "[B]\n"
+                               "attemps = 3\n"
+                               "paused = no\n"
+                               "paused = no";
+    static const struct {
+        int line, column;
+        enum fault_rule rule;
+        const char *key, *meant;
+    } rows[] = {
+        {2, 17, FAULT_VALUE, "wait_initial", "100ms"},
+        {3, 22, FAULT_VALUE, "retry_on", "http.429"},
+        {6, 11, FAULT_VALUE, "retry_on", NULL},
+        {7, 1, FAULT_VALUE, "deadline", NULL},
+        {10, 3, FAULT_VALUE, "wait", "fixed"},
+        {11, 1, FAULT_SYNTAX, NULL, "attempts = 3"},
+        {12, 3, FAULT_SYNTAX, NULL, NULL},
+        {13, 5, FAULT_SYNTAX, NULL, NULL},
+        {14, 1, FAULT_NAME, NULL, "[b]"},
+        {15, 1, FAULT_UNKNOWN_KEY, NULL, "attempts"},
+        {17, 1, FAULT_DUPLICATE, "paused", NULL},
+    };
+    struct policy_list list = {0, NULL};
+    struct faults faults = {0};
+
+    (void)state;
+    assert_int_equal(policy_read("t", text, strlen(text), &list, &faults),
+                     BIDE_EINPUT);
+    assert_int_equal(faults.count, sizeof(rows) / sizeof(rows[0]));
+    for (size_t i = 0; i < faults.count; i++) {
+        const struct fault *f = &faults.list[i];
+
+        assert_int_equal(f->line, rows[i].line);
+        assert_int_equal(f->column, rows[i].column);
+        assert_int_equal(f->rule, rows[i].rule);
+        assert_ptr_equal(f->key, rows[i].key ? key_find(rows[i].key) : NULL);
+        if (rows[i].meant) {
+            assert_string_equal(f->meant, rows[i].meant);
+        } else {
+            assert_null(f->meant);
+        }
+    }
+    faults_free(&faults);
 }
 
 static void
@@ -482,7 +551,8 @@ main(void)
         cmocka_unit_test(spaces_at_the_end_count_for_the_length_of_a_line),
         cmocka_unit_test(a_value_has_at_most_16384_bytes),
         cmocka_unit_test(a_file_has_at_most_64_mib),
-        cmocka_unit_test(keys_and_sections_know_their_lines),
+        cmocka_unit_test(values_and_sections_know_their_places),
+        cmocka_unit_test(faults_point_at_the_key_or_value_that_is_wrong),
         cmocka_unit_test(reading_works_without_a_list_of_faults),
         cmocka_unit_test(changed_settings_of_inih_never_change_a_value),
         cmocka_unit_test(duplicates_are_found_among_many_sections),
