@@ -234,9 +234,21 @@ hide_cell(struct cell_visit *v, struct admin_cell *c)
     s->cell.added_up += !others;
 }
 
-/* Visits a cell, and adds it to the sums that it belongs to. */
+/* Visits a cell that is the only one of its name as the sum of them. */
 static int
-visit_cell(struct cell_visit *v, const struct found_cell *f)
+visit_as_sum(struct cell_visit *v, struct admin_cell *c)
+{
+    c->is_sum = true;
+    c->only_scopes = false;
+    c->declared = NULL;
+    c->scope[0] = '\0';
+    return v->visit(v->arg, c);
+}
+
+/* Visits a cell, and adds it to the sums that it belongs to; `alone`: no other
+ * cell has its name. */
+static int
+visit_cell(struct cell_visit *v, const struct found_cell *f, bool alone)
 {
     const struct cell *c = cell_at(v->live, f->index);
     struct admin_cell out;
@@ -255,10 +267,14 @@ visit_cell(struct cell_visit *v, const struct found_cell *f)
         }
         rc = v->visit(v->arg, &out);
     }
-    if (v->now_ns && !(f->hidden && out.missing)) {
-        add_to_sum(v, &v->sum, &out);
+    if (rc || !v->now_ns || (f->hidden && out.missing)) {
+        return rc;
     }
-    return rc;
+    if (alone && !f->hidden) {
+        return visit_as_sum(v, &out);
+    }
+    add_to_sum(v, &v->sum, &out);
+    return 0;
 }
 
 /* Visits the hidden scopes of a name and then the sum of all of its cells. */
@@ -274,14 +290,15 @@ end_name(struct cell_visit *v, const char *name)
 static int
 visit_cells(struct cell_visit *v)
 {
+    bool first = true, last;
     int rc = 0;
 
-    for (size_t i = 0; i < v->count && rc == 0; i++) {
+    for (size_t i = 0; i < v->count && rc == 0; i++, first = last) {
         const char *name = v->found[i].name;
 
-        rc = visit_cell(v, &v->found[i]);
-        if (!rc &&
-            (i + 1 == v->count || strcmp(name, v->found[i + 1].name) != 0)) {
+        last = i + 1 == v->count || strcmp(name, v->found[i + 1].name) != 0;
+        rc = visit_cell(v, &v->found[i], first && last);
+        if (!rc && last) {
             rc = end_name(v, name);
         }
     }

@@ -379,7 +379,7 @@ may_share(const struct record *r)
 }
 
 static int
-check_member(void *arg, const struct record *stored)
+check_member(void *arg, struct record *stored)
 {
     struct edit *e = arg;
     const struct policy_text *t;

@@ -67,7 +67,7 @@ struct nearness {
 };
 
 static int
-keep_near_name(void *arg, const struct record *r)
+keep_near_name(void *arg, struct record *r)
 {
     struct nearness *n = arg;
     struct near near = near_begin(n->name);
@@ -207,9 +207,7 @@ admin_ended(struct admin *a, const struct record *r, uint64_t end_ns,
 struct collected {
     size_t count;
     struct record *records;
-    const struct snapshot *snapshot;
     uint64_t now_ns;
-    bool damaged; /* some could not be read */
 };
 
 static void
@@ -223,35 +221,27 @@ collected_free(struct collected *c)
 }
 
 static int
-collect_policy(void *arg, const struct record *r)
+collect_policy(void *arg, struct record *r)
 {
     struct collected *c = arg;
-    struct record *to = array_add(&c->records, &c->count, sizeof(*to));
-    int rc;
+    struct record *to =
+        r->deleted ? NULL : array_add(&c->records, &c->count, sizeof(*to));
 
-    if (!to) {
-        return BIDE_ENOMEM;
+    if (to) {
+        *to = *r;
+        *r = (struct record){0};
+        record_settle(to, c->now_ns);
     }
-    rc = reader_in_force(c->snapshot, r->name, c->now_ns, to);
-    if (rc || to->deleted) {
-        record_free(to);
-        c->count--;
-    }
-    c->damaged |= rc == BIDE_EDAMAGED;
-    return rc == BIDE_EDAMAGED ? 0 : rc;
+    return to || r->deleted ? 0 : BIDE_ENOMEM;
 }
 
 static int
 collect_policies(void *arg, const struct snapshot *s)
 {
     struct collected *c = arg;
-    int rc;
 
     collected_free(c);
-    c->snapshot = s;
-    c->damaged = false;
-    rc = reader_each_policy(s, collect_policy, c);
-    return !rc && c->damaged ? BIDE_EDAMAGED : rc;
+    return reader_each_policy(s, collect_policy, c);
 }
 
 int
@@ -282,7 +272,7 @@ struct stream {
 };
 
 static int
-stream_record(void *arg, const struct record *r)
+stream_record(void *arg, struct record *r)
 {
     struct stream *s = arg;
     uint64_t place = s->name ? r->version : r->sequence;

@@ -196,11 +196,12 @@ cell_count_outcome(struct live *l, uint32_t index, struct bide_outcome o)
 
 /* ---- reading ---- */
 
-/* Copies a part. A part that this process has reserved is read in place, any
- * other from the file: touching a page that is not reserved would take
- * space. */
+/* Copies `count` words of a part, from word `first` on.  A part that this
+ * process has reserved is read in place, any other from the file: touching a
+ * page that is not reserved would take space. */
 static bool
-copy_part(struct live *l, uint32_t index, uint32_t part, uint64_t *out)
+copy_words(struct live *l, uint32_t index, uint32_t part, size_t first,
+           size_t count, uint64_t *out)
 {
     const _Atomic uint64_t *words;
     const struct cell *c;
@@ -208,14 +209,22 @@ copy_part(struct live *l, uint32_t index, uint32_t part, uint64_t *out)
     if (!is_part_known(l, index, part)) {
         c = cell_at(l, index);
         return c && atomic_load(&c->parts) & 1u << part &&
-               live_copy(l, body_offset(index) + part_offset(part), out,
-                         part_words(part) * sizeof(*out));
+               live_copy(l,
+                         body_offset(index) + part_offset(part) +
+                             first * sizeof(*out),
+                         out, count * sizeof(*out));
     }
     words = map_part(l, index, part);
-    for (size_t i = 0; words && i < part_words(part); i++) {
-        out[i] = atomic_load_explicit(&words[i], memory_order_relaxed);
+    for (size_t i = 0; words && i < count; i++) {
+        out[i] = atomic_load_explicit(&words[first + i], memory_order_relaxed);
     }
     return words;
+}
+
+static bool
+copy_part(struct live *l, uint32_t index, uint32_t part, uint64_t *out)
+{
+    return copy_words(l, index, part, 0, part_words(part), out);
 }
 
 static void
@@ -321,14 +330,10 @@ words_of_cell(struct live *l, uint32_t index, struct cell_words *out)
             add_words(out->stripe, words, STRIPE_WORDS);
         }
     }
-    if (copy_part(l, index, PART_OUTCOMES, words)) {
-        memcpy(out->outcomes, words, sizeof(out->outcomes));
-    }
-    if (copy_part(l, index, PART_GUARD, words)) {
-        memcpy(out->guard,
-               words + offsetof(struct guard_rings, transitions) / 8,
-               sizeof(out->guard));
-    }
+    (void)copy_part(l, index, PART_OUTCOMES, out->outcomes);
+    (void)copy_words(l, index, PART_GUARD,
+                     offsetof(struct guard_rings, transitions) / 8,
+                     GUARD_TOTALS, out->guard);
 }
 
 void

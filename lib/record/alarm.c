@@ -76,7 +76,7 @@ add_policy(struct judging *j, const char *name)
 }
 
 static int
-add_undeleted(void *arg, const struct record *r)
+add_undeleted(void *arg, struct record *r)
 {
     int rc = add_policy(arg, r->name);
 

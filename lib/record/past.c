@@ -167,7 +167,7 @@ struct comparing {
 
 /* Ends with 1 where the known change should be, if all versions are known. */
 static int
-compare_change(void *arg, const struct record *r)
+compare_change(void *arg, struct record *r)
 {
     struct comparing *c = arg;
     const struct history_changes *k = c->known;

@@ -150,7 +150,7 @@ follow_budget(struct announcement *t, uint32_t index,
         atomic_store(&c->budget.size_txn, 0); /* an older registry was put back
                                                */
     }
-    if (load_guard(t->live, index, &g) == 0) {
+    if (load_guard(t->live, index, NULL, &g) == 0) {
         g.guard.txn = txn;
         budget_follow(r, &g.guard, clock_monotonic_ns());
     }

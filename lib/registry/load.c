@@ -133,19 +133,23 @@ tally_budget(void *arg, struct tally *out)
 }
 
 int
-load_guard(struct live *l, uint32_t index, struct load_guard *out)
+load_guard(struct live *l, uint32_t index, struct guard_rings *copy,
+           struct load_guard *out)
 {
     struct cell *c = cell_at(l, index);
 
     if (!c) {
         return BIDE_ENOMEM;
     }
+    if (copy) {
+        cell_guard_read(l, index, copy);
+    }
     *out = (struct load_guard){
         .guard =
             {
                 .breaker = &c->breaker,
                 .budget = &c->budget,
-                .rings = cell_guard(l, index),
+                .rings = copy ? copy : cell_guard(l, index),
                 .tally = tally_breaker,
                 .budget_tally = tally_budget,
                 .arg = out,
@@ -168,7 +172,7 @@ load_follow_breaker(struct live *l, uint32_t index, const struct policy *p)
     if (c &&
         ((p && p->breaker.mode == BREAKER_ON) ||
          atomic_load(&c->breaker.use)) &&
-        load_guard(l, index, &g) == 0) {
+        load_guard(l, index, NULL, &g) == 0) {
         breaker_follow(p ? &p->breaker : NULL, &g.guard, clock_monotonic_ns());
     }
 }

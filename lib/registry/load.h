@@ -42,8 +42,12 @@ struct load_guard {
     uint32_t index;
     struct cell *cell;
 };
-/* Fills in *out, which must not move.  BIDE_ENOMEM. */
-int load_guard(struct live *l, uint32_t index, struct load_guard *out);
+/* Fills in *out, which must not move.  With `copy`, which must stay as long,
+ * the rings are read into it: takes no space, and changes no window.
+ * BIDE_ENOMEM.
+ */
+int load_guard(struct live *l, uint32_t index, struct guard_rings *copy,
+               struct load_guard *out);
 
 /* Writes the version and the gate of commit `txn` to a cell, with the other
  * words that the success path reads.  `p` are the rules; NULL: the name is not

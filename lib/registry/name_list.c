@@ -22,7 +22,7 @@ names_put(void *names, const char *name)
 }
 
 int
-names_put_existing(void *names, const struct record *r)
+names_put_existing(void *names, struct record *r)
 {
     return r->deleted ? 0 : names_put(names, r->name);
 }

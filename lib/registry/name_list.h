@@ -15,7 +15,7 @@ struct names {
  * BIDE_ENOMEM. */
 int names_put(void *names, const char *name);
 /* As a visit of reader_each_policy: appends its name unless it is deleted. */
-int names_put_existing(void *names, const struct record *r);
+int names_put_existing(void *names, struct record *r);
 /* Sorts the list by strcmp and removes repetitions. */
 void names_sort(struct names *n);
 /* Reports whether a sorted list has the name. */

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "store/file/seal.h"
-#include "store/pages/pages_file.h"
+#include "store/pages/pages_view.h"
 #include "record_key.h"
 
 enum { WALK_END = 1 }; /* ends pages_walk; the result is kept elsewhere */
@@ -102,6 +102,22 @@ newest_version(const struct snapshot *s, const char *name, uint32_t *out)
     return rc;
 }
 
+/* Frees the record and fails unless it is of the newest version of its name. */
+static int
+check_newest(const struct snapshot *s, struct record *r)
+{
+    uint32_t newest = 0;
+    int rc = newest_version(s, r->name, &newest);
+
+    if (rc == 0 && r->version != newest) {
+        rc = pages_damaged("%s is not at its newest version", r->name);
+    }
+    if (rc) {
+        record_free(r);
+    }
+    return rc;
+}
+
 int
 reader_policy(const struct snapshot *s, const char *name, struct record *out)
 {
@@ -118,27 +134,19 @@ reader_policy(const struct snapshot *s, const char *name, struct record *out)
     if (known && known != BIDE_ENOPOLICY) {
         return known;
     }
-    rc = newest_version(s, name, &newest);
     if (known == BIDE_ENOPOLICY) {
-        if (rc) {
-            return rc;
-        }
-        return newest ? pages_damaged("%s is missing, but has versions", name)
-                      : BIDE_ENOPOLICY;
+        rc = newest_version(s, name, &newest);
+        return rc       ? rc
+               : newest ? pages_damaged("%s is missing, but has versions", name)
+                        : BIDE_ENOPOLICY;
     }
-    if (!rc) {
-        rc = decode_record(bytes, length, name, 0, &r);
-    }
+    rc = decode_record(bytes, length, name, 0, &r);
     free(bytes);
-    if (rc) {
-        return rc;
+    rc = rc ? rc : check_newest(s, &r);
+    if (rc == 0) {
+        *out = r;
     }
-    if (r.version != newest) {
-        record_free(&r);
-        return pages_damaged("%s is not at its newest version", name);
-    }
-    *out = r;
-    return 0;
+    return rc;
 }
 
 /* Reads a version.  BIDE_EMISSING: there is none. */
@@ -222,6 +230,7 @@ visit_policy(void *arg, const void *key, size_t key_length, const void *value,
     }
     memcpy(name, key, key_length);
     rc = decode_record(value, value_length, name, 0, &r);
+    rc = rc ? rc : check_newest(e->snapshot, &r);
     if (rc == BIDE_EDAMAGED) {
         e->damaged = true;
         return 0;
@@ -232,9 +241,14 @@ visit_policy(void *arg, const void *key, size_t key_length, const void *value,
 int
 reader_each_policy(const struct snapshot *s, reader_visit_fn *visit, void *arg)
 {
-    struct walk e = {.visit = visit, .arg = arg};
-    int rc = walk_database(s, "policies", NULL, 0, false, visit_policy, &e);
+    struct snapshot cached = *s;
+    struct walk e = {.snapshot = &cached, .visit = visit, .arg = arg};
+    int rc;
 
+    /* The versions of names that follow each other are on the same pages. */
+    cached.pages = calloc(1, sizeof(*cached.pages)); /* or NULL */
+    rc = walk_database(s, "policies", NULL, 0, false, visit_policy, &e);
+    free(cached.pages);
     return !rc && e.damaged ? BIDE_EDAMAGED : rc;
 }
 

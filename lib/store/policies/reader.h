@@ -51,10 +51,11 @@ int reader_in_force(const struct snapshot *s, const char *name,
 uint32_t reader_floor(const struct snapshot *s);
 
 /* Visits return 0 to continue; any other value ends the walk and is its result.
- * The record is valid during the visit only. */
-typedef int reader_visit_fn(void *arg, const struct record *r);
+ * The record is freed after the visit, which may take it over and leave zeros.
+ */
+typedef int reader_visit_fn(void *arg, struct record *r);
 int reader_each_policy(const struct snapshot *s, reader_visit_fn *visit,
-                       void *arg); /* by name, tombstones included; then
+                       void *arg); /* as reader_policy, by name; then
                                       BIDE_EDAMAGED if any was damaged */
 int reader_each_version(const struct snapshot *s, const char *name,
                         reader_visit_fn *visit, void *arg); /* newest first */

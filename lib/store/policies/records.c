@@ -84,8 +84,8 @@ writer_version(struct writer *w, const char *name, uint32_t version,
 }
 
 int
-writer_each_policy(struct writer *w,
-                   int (*visit)(void *arg, const struct record *r), void *arg)
+writer_each_policy(struct writer *w, int (*visit)(void *arg, struct record *r),
+                   void *arg)
 {
     MDB_cursor *cursor;
     MDB_val k, v;

@@ -51,8 +51,7 @@ int writer_policy(struct writer *w, const char *name, struct record *out);
 int writer_version(struct writer *w, const char *name, uint32_t version,
                    struct record *out);
 int writer_each_policy(struct writer *w,
-                       int (*visit)(void *arg, const struct record *r),
-                       void *arg);
+                       int (*visit)(void *arg, struct record *r), void *arg);
 int writer_each_child(struct writer *w, const char *parent,
                       int (*visit)(void *arg, const char *name), void *arg);
 

@@ -59,7 +59,7 @@ pread(int fd, void *bytes, size_t size, off_t offset)
 /* ---- reading ---- */
 
 static int
-check_record(void *arg, const struct record *r)
+check_record(void *arg, struct record *r)
 {
     (void)arg;
     return is_right(r) ? 0 : 1;

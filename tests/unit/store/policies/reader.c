@@ -236,7 +236,7 @@ struct seen {
 };
 
 static int
-visit_name(void *arg, const struct record *r)
+visit_name(void *arg, struct record *r)
 {
     struct seen *s = arg;
     char name[16];
@@ -248,7 +248,7 @@ visit_name(void *arg, const struct record *r)
 }
 
 static int
-visit_version(void *arg, const struct record *r)
+visit_version(void *arg, struct record *r)
 {
     struct seen *s = arg;
 
@@ -258,7 +258,7 @@ visit_version(void *arg, const struct record *r)
 }
 
 static int
-visit_sequence(void *arg, const struct record *r)
+visit_sequence(void *arg, struct record *r)
 {
     struct seen *s = arg;
 

@@ -25,15 +25,20 @@ example_record(void)
 static void
 the_bytes_are_those_of_the_example(void **state)
 {
-    static const uint8_t head[] = {
-        3,   0,   0,   0, 0x22, 0x11, 0,   0,   0,   0,   0,   0, /* sequence */
-        3,   0,   0,   0, 1,    0,    0,   0, /* version, parts */
-        'p', 'a', 'y', 0,                     /* name */
-        8,   7,   6,   5, 4,    3,    2,   1,   0,   0,   0,   0,    0,
-        0,   0,   0,                          /* times */
-        3,   0,   0,   0, 0,    0,    0,   0, /* version, unset */
-        0xe8, 3,  0,   0, 0,    0,    0,   0, /* uid */
-        'o', 'p', 's', 0, 0,    0,    '[', 'p', 'a', 'y', ']', '\n', 0};
+    static const uint8_t head[] = {3,    0,   0,   0,   0x22, 0x11, 0,
+                                   0,    0,   0,   0,   0, /* sequence */
+                                   3,    0,   0,   0,   1,    0,    0,
+                                   0,                 /* version, parts */
+                                   'p',  'a', 'y', 0, /* name */
+                                   8,    7,   6,   5,   4,    3,    2,
+                                   1,    0,   0,   0,   0,    0,    0,
+                                   0,    0, /* times */
+                                   3,    0,   0,   0,   0,    0,    0,
+                                   0, /* version, unset */
+                                   0xe8, 3,   0,   0,   0,    0,    0,
+                                   0, /* uid */
+                                   'o',  'p', 's', 0,   0,    0,    '[',
+                                   'p',  'a', 'y', ']', '\n', 0};
     struct record r = example_record();
     uint32_t crc;
     size_t length;
@@ -133,29 +138,29 @@ impossible_values_are_damage_despite_a_right_checksum(void **state)
         size_t at;
         uint8_t value;
     } cases[] = {
-        {4, 2},    {4, 4},           /* format */
-        {5, 2},    {5, 1},           /* deleted: 2; with layers */
-        {6, 1},                      /* zero */
-        {16, 3},   {16, 5},          /* version: not of the newest part */
-        {20, 0},   {20, 2}, {20, 4}, /* part_count */
-        {23, 1},                     /* of 16 million */
-        {24, 0},                     /* no name */
-        {27, 'x'},                   /* a long one */
-        {36, 1},                     /* the base ends */
-        {44, 0},                     /* version 0 of a part */
-        {44, 5},                     /* later than the record */
-        {48, 1},                     /* the base is unset */
-        {55, 0xff},                  /* uid 4294967295, which is no user */
-        {56, 1},                     /* zero */
-        {65, 'k'},                   /* the base has a key */
-        {72, 'x'},                   /* no NUL where one belongs */
-        {81, 0},                     /* the layer has no end */
-        {89, 5},                     /* later than the record */
-        {93, 1},                     /* unset, with a value */
-        {93, 2},                     /* unset: 2 */
-        {97, 0xff},                  /* no user */
-        {110, 0},                    /* the layer has no key */
-        {137, 3},                    /* before the layer before it */
+        {4, 2},     {4, 4},           /* format */
+        {5, 2},     {5, 1},           /* deleted: 2; with layers */
+        {6, 1},                       /* zero */
+        {16, 3},    {16, 5},          /* version: not of the newest part */
+        {20, 0},    {20, 2}, {20, 4}, /* part_count */
+        {23, 1},                      /* of 16 million */
+        {24, 0},                      /* no name */
+        {27, 'x'},                    /* a long one */
+        {36, 1},                      /* the base ends */
+        {44, 0},                      /* version 0 of a part */
+        {44, 5},                      /* later than the record */
+        {48, 1},                      /* the base is unset */
+        {55, 0xff},                   /* uid 4294967295, which is no user */
+        {56, 1},                      /* zero */
+        {65, 'k'},                    /* the base has a key */
+        {72, 'x'},                    /* no NUL where one belongs */
+        {81, 0},                      /* the layer has no end */
+        {89, 5},                      /* later than the record */
+        {93, 1},                      /* unset, with a value */
+        {93, 2},                      /* unset: 2 */
+        {97, 0xff},                   /* no user */
+        {110, 0},                     /* the layer has no key */
+        {137, 3},                     /* before the layer before it */
     };
     struct record_part parts[] = {
         {2, 1, 0, 0x00ffffff, "ops", "", "", "[pay]\n"},

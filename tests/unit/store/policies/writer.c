@@ -209,7 +209,7 @@ a_record_too_long_is_refused_and_the_transaction_goes_on(void **state)
 }
 
 static int
-count_record(void *arg, const struct record *r)
+count_record(void *arg, struct record *r)
 {
     int *left = arg;
 
