@@ -17,8 +17,7 @@ install(TARGETS bide EXPORT bide-targets
   LIBRARY COMPONENT ${library} NAMELINK_COMPONENT libbide-dev)
 install(TARGETS bide_static DESTINATION ${CMAKE_INSTALL_LIBDIR}
   COMPONENT libbide-dev)
-install(FILES include/bide.h include/bide_outcome.h include/bide.hpp
-  TYPE INCLUDE COMPONENT libbide-dev)
+install(DIRECTORY include/ TYPE INCLUDE COMPONENT libbide-dev)
 install(FILES ${CMAKE_BINARY_DIR}/bide.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT libbide-dev)
 install(EXPORT bide-targets NAMESPACE bide:: DESTINATION ${package}
