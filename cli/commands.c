@@ -144,12 +144,13 @@ const struct command commands[] = {
      .examples = "bide rollback payments --layer 3\n"
                  "bide rollback payments --note \"the gateway is back\"\n"
                  "bide rollback payments 1 --dry-run\n"},
-    {.name = "diff", .usage = "NAME [V1 [V2]] | FILE",
+    {.name = "diff", .usage = "NAME|FILE [FROM [TO]]",
      .section = SECTION_POLICIES,
-     .help = "compare two versions, or a file with the registry",
+     .help = "compare two of: version, @TIME, now, other policy, file",
      .run = diff_command, .registry = REGISTRY_NEEDED, .least = 1, .most = 3,
      .examples = "bide diff payments\n"
                  "bide diff payments 1 2\n"
+                 "bide diff payments mail\n"
                  "bide diff shop.ini\n"},
     {.name = "backup", .usage = "FILE|-", .section = SECTION_POLICIES,
      .help = "write policies, history and deferred work to one file",

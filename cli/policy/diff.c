@@ -1,10 +1,14 @@
-/* bide diff: compares two states of a policy, key by key. */
+/* bide diff: compares two states of policies, key by key: versions, moments,
+ * files, or other policies. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "admin/read.h"
+#include "base/clock.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
+#include "cli/command/when.h"
 #include "cli/out/text.h"
 #include "cli/view/layer.h"
 #include "policy/policy.h"
@@ -54,18 +58,6 @@ print_differences(const char *title, const struct policy_text *old,
     return differ;
 }
 
-/* ---- versions ---- */
-
-/* Reads a version.  Returns 0 or the exit status. */
-static int
-read_version(struct command_line *line, uint32_t version, struct record *out)
-{
-    const char *name = line->operands[0];
-
-    return say_no_version(line->registry, name, version,
-                          admin_version(line->registry, name, version, out));
-}
-
 /* Prints the layers that `r` has and `other` has not.  Returns their number. */
 static int
 print_layers(char sign, const struct record *r, const struct record *other)
@@ -104,130 +96,239 @@ difference_print(const char *title, const struct record *before,
     return rc;
 }
 
-/* Chooses the two versions to compare.  Returns 0 or the exit status. */
-static int
-choose_versions(struct command_line *line, uint32_t *old, uint32_t *now)
-{
-    const char *name = line->operands[0];
-    struct record r, before;
-    int rc = 0, status = 0;
+/* ---- the two sides ---- */
 
-    *old = 0;
-    if (line->count > 1) {
-        status = number_read_version(line, line->operands[1], old);
+struct comparison {
+    struct command_line *line;
+    char *word[2];         /* what to compare; from NULL: the version before */
+    struct source file[2]; /* those that are files, once they are read */
+    bool whole;            /* all policies of files: they may lack some */
+    bool differ;
+};
+
+/* A policy as it was at some time, or is in a file. */
+struct side {
+    struct record r;
+    char *text, version[24]; /* of a file */
+    const char *of;          /* "v5", the file, or "(new)" */
+};
+
+static bool
+is_number(const char *word)
+{
+    word += *word == 'v';
+    return *word && word[strspn(word, "0123456789")] == '\0';
+}
+
+static int
+take_from_file(struct comparison *c, int i, const char *name, struct side *out)
+{
+    char *paths[] = {c->word[i], NULL};
+    struct source *s = &c->file[i];
+    const struct policy_text *t;
+    struct faults faults = {0};
+    int rc = 0;
+
+    if (!s->file_count) {
+        s->registry = c->line->registry;
+        rc = source_read(s, paths, &faults);
+        rc = rc ? rc : source_check(s, &faults);
     }
-    if (status == 0 && line->count > 2) {
-        return number_read_version(line, line->operands[2], now);
+    if (rc) {
+        return say_refusal(rc, &faults, c->word[i], NULL);
     }
-    status = status ? status : say_unless_found(line->registry, name, &r);
+    faults_free(&faults);
+    out->of = c->whole && i == 0 ? "(new)" : c->word[i];
+    if (policy_list_find(&s->all, name, &t)) {
+        out->r.deleted = true;
+        if (!c->whole) {
+            say("%s: it has no section [%s]", c->word[i], name);
+            return STATUS_ABSENT;
+        }
+        return 0;
+    }
+    out->of = c->word[i];
+    out->text = policy_text_write(t);
+    out->r.text = out->text;
+    out->r.part_count = 1; /* no layers */
+    snprintf(out->r.name, sizeof(out->r.name), "%s", name);
+    return out->text ? 0 : say_no_memory();
+}
+
+struct moment {
+    uint64_t at_ns, when_ns;
+    uint32_t version;
+};
+
+static int
+find_moment(void *arg, const struct record *r)
+{
+    struct moment *m = arg;
+
+    m->when_ns = r->when_ns;
+    m->version = r->version;
+    return r->when_ns <= m->at_ns;
+}
+
+/* Finds the version in force at the time of "@TIME". */
+static int
+read_moment(struct comparison *c, const char *name, const char *word,
+            struct moment *out)
+{
+    uint64_t now_ns = clock_realtime_ns();
+    int rc;
+
+    if (when_read(word + 1, now_ns, &out->at_ns)) {
+        return say_usage(c->line, "%s: not a time, such as @14:00 or @2h",
+                         word);
+    }
+    rc = admin_each_version(c->line->registry, name, find_moment, out);
+    if (rc == 0 && out->version) {
+        say("%s: no version was in force then; the first is v%u, %s", name,
+            out->version, when_write(out->when_ns, now_ns).text);
+        return STATUS_ABSENT;
+    }
+    return rc > 0 ? 0
+                  : say_no_version(c->line->registry, name, 0,
+                                   rc ? rc : BIDE_ENOPOLICY);
+}
+
+/* Reads what word `i` means for a policy.  Returns 0 or the exit status. */
+static int
+read_side(struct comparison *c, int i, const char *name, struct side *out)
+{
+    struct admin *registry = c->line->registry;
+    const char *word = c->word[i];
+    struct moment m = {.at_ns = 0};
+    int rc, status = 0;
+
+    if (source_is_file(word)) {
+        return take_from_file(c, i, name, out);
+    }
+    if (*word == '@') {
+        status = read_moment(c, name, word, &m);
+    } else if (is_number(word)) {
+        status = number_read_version(c->line, word, &m.version);
+    } else if (strcmp(word, "now") != 0) {
+        name = word;
+        status = say_unless_found(registry, name, NULL);
+        if (status) {
+            say("or give a version (3), @TIME (@14:00), now, or a file");
+        }
+    }
     if (status) {
         return status;
     }
-    *now = r.version;
-    if (*old == 0) {
-        rc = admin_before(line->registry, &r, &before);
-        if (rc == 0) {
-            *old = before.version;
-            record_free(&before);
-        }
+    rc = admin_version(registry, name, m.version, &out->r);
+    if (c->whole && (rc == BIDE_ENOPOLICY || (!rc && out->r.deleted))) {
+        out->of = "(new)";
+        out->r.deleted = true;
+        return 0;
     }
-    record_free(&r);
-    return say_no_version(line->registry, name, 0, rc);
+    if (rc == 0) {
+        snprintf(out->version, sizeof(out->version), "v%u", out->r.version);
+        /* A file has no layers. */
+        record_settle(&out->r, c->word[!i] && source_is_file(c->word[!i])
+                                   ? UINT64_MAX
+                                   : m.at_ns);
+    }
+    return say_no_version(registry, name, m.version, rc);
 }
 
+/* Compares the two states of a policy.  Returns 0 or the exit status. */
 static int
-diff_versions(struct command_line *line)
+compare_policy(struct comparison *c, const char *name)
 {
-    struct record before = {0}, after = {0};
-    uint32_t from, to;
-    char title[128];
-    int rc, status = choose_versions(line, &from, &to);
+    struct side s[2] = {{.of = NULL}, {.of = NULL}};
+    int rc, status = read_side(c, 1, name, &s[1]);
+    char *title = NULL;
 
-    status = status ? status : read_version(line, from, &before);
-    status = status ? status : read_version(line, to, &after);
-    if (status == 0) {
-        snprintf(title, sizeof(title), "%.*s v%u -> v%u%s", BIDE_NAME_MAX,
-                 line->operands[0], from, to,
-                 after.deleted    ? " (deleted)"
-                 : before.deleted ? " (was deleted)"
-                                  : "");
-        rc = difference_print(title, &before, &after, false);
-        status = rc < 0 ? say_failure(rc, line->operands[0])
-                 : rc   ? STATUS_NO
-                        : STATUS_DONE;
+    if (status == 0 && c->word[0]) {
+        status = read_side(c, 0, name, &s[0]);
+    } else if (status == 0) {
+        rc = admin_before(c->line->registry, &s[1].r, &s[0].r);
+        status = say_no_version(c->line->registry, name, 0, rc);
+        snprintf(s[0].version, sizeof(s[0].version), "v%u", s[0].r.version);
     }
-    record_free(&before);
-    record_free(&after);
+    if (status == 0) {
+        bool other = strcmp(s[1].r.name, name) != 0 && !s[1].r.deleted;
+
+        rc =
+            asprintf(&title, "%s %s -> %s%s%s%s", name,
+                     s[0].of ? s[0].of : s[0].version, other ? s[1].r.name : "",
+                     other ? " " : "", s[1].of ? s[1].of : s[1].version,
+                     s[1].r.deleted                ? " (deleted)"
+                     : s[0].r.deleted && !c->whole ? " (was deleted)"
+                                                   : "") < 0
+                ? BIDE_ENOMEM
+                : difference_print(title, &s[0].r, &s[1].r, false);
+        c->differ |= rc > 0;
+        status = rc < 0 ? say_failure(rc, name) : 0;
+        free(title);
+    }
+    for (int i = 0; i < 2; i++) {
+        record_free(&s[i].r);
+        free(s[i].text);
+    }
     return status;
 }
 
-/* ---- a file ---- */
-
-/* Prints the changes that applying one policy of a file would make.  Returns 1;
- * 0 if there are none; or a BIDE_E code. */
+/* Compares a file with the registry, or two files. */
 static int
-diff_policy(struct admin *registry, const struct policy_text *now,
-            const char *file)
+compare_files(struct comparison *c)
 {
-    const char *name = policy_text_name(now);
-    struct policy_text *old = NULL;
-    struct record r;
-    char *title = NULL;
-    int rc = admin_policy(registry, name, &r), length;
+    struct side none = {.of = NULL};
+    int status = 0;
 
-    if (rc && rc != BIDE_ENOPOLICY) {
-        return rc;
+    c->whole = true;
+    for (int i = 0; i < 2 && status == 0; i++) {
+        status =
+            source_is_file(c->word[i]) ? take_from_file(c, i, "", &none) : 0;
     }
-    if (rc == 0) {
-        rc = admin_base(&r, &old);
-        length = asprintf(&title, "%s v%u -> %s", name, r.version, file);
-        record_free(&r);
-    } else {
-        rc = 0;
-        length = asprintf(&title, "%s (new) -> %s", name, file);
+    for (size_t i = 0; i < c->file[1].all.count && status == 0; i++) {
+        status = compare_policy(c, policy_text_name(c->file[1].all.list[i]));
     }
-    if (length < 0) {
-        rc = BIDE_ENOMEM;
-    } else {
-        rc = rc ? rc : print_differences(title, old, now, false);
-        free(title);
-    }
-    policy_text_free(old);
-    return rc;
-}
+    for (size_t i = 0; i < c->file[0].all.count && status == 0; i++) {
+        const char *name = policy_text_name(c->file[0].all.list[i]);
+        const struct policy_text *t;
 
-static int
-diff_file(struct command_line *line)
-{
-    struct source s = {.registry = line->registry};
-    struct faults faults = {0};
-    char *paths[] = {line->operands[0], NULL};
-    int rc, status = STATUS_DONE;
-
-    if (line->count > 1) {
-        return say_usage(line, "%s: a file has no versions", line->operands[0]);
+        status = policy_list_find(&c->file[1].all, name, &t)
+                     ? compare_policy(c, name)
+                     : 0;
     }
-    rc = source_read(&s, paths, &faults);
-    rc = rc ? rc : source_check(&s, &faults);
-    if (rc) {
-        status = say_refusal(rc, &faults, line->operands[0], NULL);
-    }
-    for (size_t i = 0; i < s.all.count && rc >= 0; i++) {
-        rc = diff_policy(line->registry, s.all.list[i], source_file_of(&s, i));
-        if (rc > 0) {
-            status = STATUS_NO;
-        } else if (rc < 0) {
-            status = say_failure(rc, policy_text_name(s.all.list[i]));
-        }
-    }
-    faults_free(&faults);
-    source_free(&s);
     return status;
 }
 
 int
 diff_command(struct command_line *line)
 {
-    return source_is_file(line->operands[0]) ? diff_file(line)
-                                             : diff_versions(line);
+    char **words = line->operands, now[] = "now", *name = words[0];
+    struct comparison c = {.line = line};
+    int status = 0;
+
+    c.word[0] = words[1];
+    c.word[1] = words[1] && words[2] ? words[2] : now;
+    if (source_is_file(name) && !words[1]) {
+        c.word[0] = now;
+        c.word[1] = name;
+    } else if (source_is_file(name) && words[2] && source_is_file(words[1])) {
+        status = say_usage(line, "%s: not a policy", words[1]);
+    } else if (source_is_file(name)) {
+        c.word[0] = name; /* to a policy, or to another file */
+        name = words[1];
+        c.word[1] = line->count == 2 && source_is_file(name) ? name : c.word[1];
+    } else if (line->count == 2 && *words[1] != '@' && !is_number(words[1])) {
+        c.word[0] = now; /* to another policy, or to a file */
+        c.word[1] = words[1];
+    } else if (!words[1]) {
+        status = say_unless_found(line->registry, name, NULL);
+    }
+    if (status == 0) {
+        status = source_is_file(words[0]) && (!words[1] || source_is_file(name))
+                     ? compare_files(&c)
+                     : compare_policy(&c, name);
+    }
+    source_free(&c.file[0]);
+    source_free(&c.file[1]);
+    return status ? status : c.differ ? STATUS_NO : STATUS_DONE;
 }

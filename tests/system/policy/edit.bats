@@ -342,7 +342,45 @@ load ../registry
     [ -z "$output" ]
     gives 3 bide diff pay 1 9
     gives 3 bide diff order
-    gives 2 bide diff pay x
+    gives 3 bide diff pay x
+    says "x: no such policy" "or give a version (3), @TIME (@14:00), now, or a file"
+}
+
+@test "diff compares any two of version, time, policy and file" {
+    under_clock -3h apply - <<<$'[pay]\nattempts = 4\n' >/dev/null
+    under_clock -1h set pay attempts=3 >/dev/null
+    gives 1 bide diff pay @2h now
+    [ "$output" = $'pay v1 -> v2\n- attempts = 4\n+ attempts = 3' ]
+    gives 0 bide diff pay @30m
+    gives 1 bide diff pay @2h @30m
+    gives 3 bide diff pay @4h
+    says "pay: no version was in force then; the first is v1"
+    gives 2 bide diff pay @noon
+    says "@noon: not a time, such as @14:00 or @2h" "usage: bide diff NAME|FILE [FROM [TO]]"
+    bide apply - <<<$'[mail]\nattempts = 9\n' >/dev/null
+    gives 1 bide diff pay mail
+    [ "$output" = $'pay v2 -> mail v1\n- attempts = 3\n+ attempts = 9' ]
+    gives 1 bide diff pay 1 mail
+    says "pay v1 -> mail v1"
+    bide export pay >a.ini
+    printf '[new]\n[pay]\nattempts = 5\n' >b.ini
+    bide set pay attempts=6 --for 1h >/dev/null # a file has no layers
+    gives 0 bide diff a.ini pay
+    gives 0 bide diff pay a.ini
+    gives 0 bide diff a.ini
+    gives 1 bide diff pay @2h a.ini
+    says "pay v1 -> a.ini" "- attempts = 4"
+    printf '[gone]\n' >>a.ini
+    gives 1 bide diff a.ini b.ini
+    [ "$output" = $'new (new) -> b.ini\npay a.ini -> b.ini\n- attempts = 3\n+ attempts = 5\ngone a.ini -> b.ini (deleted)' ]
+    gives 3 bide diff mail a.ini
+    says "a.ini: it has no section [mail]"
+    gives 2 bide diff a.ini b.ini pay
+    gives 5 bide diff pay 1 none.ini
+    bide delete mail >/dev/null
+    gives 1 bide diff mail 1 now
+    says "mail v1 -> v2 (deleted)"
+    gives 3 bide diff mail
 }
 
 @test "diff FILE prints what apply would change" {
@@ -352,5 +390,5 @@ load ../registry
     unchanged gives 1 bide diff shop.ini
     says "pay v1 -> shop.ini" "- attempts = 4" "+ attempts = 6" "post (new) -> shop.ini"
     gives 5 bide diff missing.ini
-    gives 2 bide diff shop.ini 1
+    gives 3 bide diff shop.ini 1
 }
