@@ -490,7 +490,7 @@ BIDE_API void bide_deferred_free(struct bide_deferred *d);
 /* ---- statistics ---- */
 
 struct bide_latency {
-    uint64_t count;                          /* attempts */
+    uint64_t count;                          /* attempts, or calls */
     uint64_t p50_ns, p95_ns, p99_ns, max_ns; /* within 3 %; 0 if count is 0 */
 };
 
@@ -508,6 +508,10 @@ struct bide_stats {
     uint64_t attempts, attempts_failed, retries;
     uint64_t slept_ns;          /* sum of all waits between attempts */
     struct bide_latency latency_succeeded, latency_failed; /* of attempts */
+    struct bide_latency latency_calls; /* from the first attempt's start to the
+                                          verdict, with waits */
+    uint64_t calls_by_attempts[9]; /* calls with 1, 2, 3, 4, 5 to 8, 9 to 16, 17
+                                      to 32, 33 to 64, more attempts */
 };
 
 /* Reads the totals of `p`; `size` is sizeof(*out).  Fails with BIDE_EINVAL,

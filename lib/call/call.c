@@ -136,7 +136,7 @@ call_finish(struct call *k, uint64_t now_ns)
     assert(call_is_live(k));
     fill_result(k, now_ns);
     defer_work(k);
-    count_verdict(k->policy, &k->machine);
+    count_verdict(k->policy, &k->machine, now_ns);
     if (b->hooked && b->hooks.at_verdict) {
         b->hooks.at_verdict(b->hooks.arg, (struct bide_call *)k, &k->result);
     }
@@ -426,7 +426,11 @@ decide_after_attempt(struct call *k, struct bide_outcome o, uint64_t now_ns,
     guard_used(k->policy, k->rules, g, now_ns);
     guard_report_budget(k, false);
     fine = says == MACHINE_DONE && m->verdict == BIDE_SUCCEEDED;
-    count_attempt(k->policy, fine, took_ns);
+    if (fine && m->attempts > 1) {
+        count_again(k->policy, took_ns);
+    } else {
+        count_attempt(k->policy, fine, took_ns);
+    }
     if (k->attempt.number > 1) {
         count_add(k->policy, COUNTER_RETRIES, 1);
     }

@@ -42,6 +42,42 @@ count_attempt(struct bide_policy *p, bool succeeded, uint64_t took_ns)
     add_relaxed(&histogram[histogram_bucket(took_ns)], 1);
 }
 
+/* Returns where whole calls are counted; NULL: there is no space. */
+static struct whole_calls *
+current_calls(struct bide_policy *p)
+{
+    const struct home *h = load_acquire(&p->home);
+
+    return cell_calls(h->live, h->index);
+}
+
+void
+count_again(struct bide_policy *p, uint64_t took_ns)
+{
+    struct whole_calls *calls = current_calls(p);
+
+    if (calls) {
+        add_relaxed(&calls->again[histogram_bucket(took_ns)], 1);
+    } else {
+        count_attempt(p, true, took_ns);
+    }
+}
+
+/* Counts the latency and attempts of a whole call. */
+static void
+count_whole(struct bide_policy *p, const struct machine *m, uint64_t now_ns)
+{
+    struct whole_calls *calls = current_calls(p);
+
+    if (!calls) {
+        return;
+    }
+    add_relaxed(&calls->took[histogram_bucket(now_ns - m->begun_ns)], 1);
+    if (m->attempts > 1) {
+        add_relaxed(&calls->attempts[attempts_group(m->attempts)], 1);
+    }
+}
+
 void
 count_add(struct bide_policy *p, enum counter which, uint64_t by)
 {
@@ -69,7 +105,7 @@ count_failure(struct bide_policy *p, struct bide_outcome o)
 }
 
 void
-count_verdict(struct bide_policy *p, const struct machine *m)
+count_verdict(struct bide_policy *p, const struct machine *m, uint64_t now_ns)
 {
     static const enum counter without_end[] = {
         [BIDE_REFUSED] = COUNTER_REFUSED,
@@ -84,6 +120,9 @@ count_verdict(struct bide_policy *p, const struct machine *m)
         [BIDE_END_NOT_STORED] = COUNTER_ABORTED,
     };
 
+    if (m->attempts > (m->verdict == BIDE_SUCCEEDED)) {
+        count_whole(p, m, now_ns);
+    }
     if (m->end == BIDE_END_NOT_STORED) {
         count_add(p, COUNTER_NOT_STORED, 1);
     }

@@ -10,7 +10,9 @@
 #include "rule/histogram.h"
 
 /* A cell counts by CPU stripe.  Calls that succeeded and attempts are the sums
- * of the histograms; the other counters are those of counters.h. */
+ * of the histograms; the other counters are those of counters.h.  A call that
+ * succeeds at its first attempt is counted once, by the latency of that
+ * attempt; all others are counted as whole calls too. */
 
 /* A whole number of cache lines, so that stripes do not share one. */
 struct stripe {
@@ -18,6 +20,30 @@ struct stripe {
     _Atomic uint64_t failed[HISTOGRAM_BUCKETS];    /* S */
     _Atomic uint64_t counter[COUNTER_ROOM];        /* S: enum counter */
 };
+
+/* Calls that ended otherwise, after at least one attempt.  Not striped, as such
+ * a call does much else. */
+struct whole_calls {
+    _Atomic uint64_t took[HISTOGRAM_BUCKETS];  /* S: first attempt to verdict */
+    _Atomic uint64_t again[HISTOGRAM_BUCKETS]; /* S: attempts that succeeded and
+                                                  were not the first */
+    _Atomic uint64_t attempts[ATTEMPTS_GROUPS]; /* S: calls by attempts */
+};
+
+/* The same, as it is read. */
+struct call_counts {
+    uint64_t took[HISTOGRAM_BUCKETS], again[HISTOGRAM_BUCKETS];
+    uint64_t attempts[ATTEMPTS_GROUPS];
+};
+
+/* Returns the number of calls in a bucket of their latency, if `succeeded` are
+ * the attempts that succeeded. */
+static inline uint64_t
+call_count(const uint64_t *succeeded, const struct call_counts *c, size_t i)
+{
+    return (succeeded[i] > c->again[i] ? succeeded[i] - c->again[i] : 0) +
+           c->took[i];
+}
 
 struct outcome_slot {
     _Atomic uint64_t key;    /* S, by CAS: domain << 56, below it the code, or
@@ -27,7 +53,7 @@ struct outcome_slot {
 };
 
 /* Ends at the end of the 18th page, so that it shares a page with one stripe
- * only.  The 19th page belongs to the guard. */
+ * only.  The 19th page begins with the guard. */
 struct outcomes {
     _Atomic uint64_t other; /* S: outcomes that found no slot */
     uint64_t spare[7];
@@ -49,7 +75,7 @@ struct body {
     struct stripe stripe[8 /* STRIPE_MAX */];
     struct outcomes outcomes;
     struct guard_rings guard; /* S, by CAS */
-    uint64_t spare[76];       /* to the end of its page */
+    struct whole_calls calls; /* to the end of the 21st page */
     struct declared_rules declared;
 };
 

@@ -11,8 +11,8 @@
 #include "rule/window.h"
 #include "words.h"
 
-/* The parts of a body (its stripes, its outcomes, its guard) are reserved one
- * by one.  They consist of 64-bit words only. */
+/* The parts of a body (its stripes, its outcomes ...) are reserved one by one.
+ * They consist of 64-bit words only. */
 enum {
     GUARD_WORDS = sizeof(struct guard_rings) / 8,
     DOMAIN_SHIFT = 56,
@@ -24,6 +24,7 @@ part_words(uint32_t part)
 {
     return part < PART_OUTCOMES    ? STRIPE_WORDS
            : part == PART_OUTCOMES ? OUTCOMES_WORDS
+           : part == PART_CALLS    ? CALLS_WORDS
            : part == PART_GUARD    ? GUARD_WORDS
                                    : sizeof(struct declared_rules) / 8;
 }
@@ -32,6 +33,7 @@ static uint64_t
 part_offset(uint32_t part)
 {
     return part <= PART_OUTCOMES ? (uint64_t)part * sizeof(struct stripe)
+           : part == PART_CALLS  ? offsetof(struct body, calls)
            : part == PART_GUARD  ? offsetof(struct body, guard)
                                  : offsetof(struct body, declared);
 }
@@ -101,6 +103,12 @@ struct guard_rings *
 cell_guard(struct live *l, uint32_t index)
 {
     return (void *)use_part(l, index, PART_GUARD);
+}
+
+struct whole_calls *
+cell_calls(struct live *l, uint32_t index)
+{
+    return (void *)use_part(l, index, PART_CALLS);
 }
 
 struct stripe *
@@ -334,6 +342,9 @@ words_of_cell(struct live *l, uint32_t index, struct cell_words *out)
     (void)copy_words(l, index, PART_GUARD,
                      offsetof(struct guard_rings, transitions) / 8,
                      GUARD_TOTALS, out->guard);
+    if (copy_part(l, index, PART_CALLS, (uint64_t *)&out->calls)) {
+        add_words(out->stripe, out->calls.again, HISTOGRAM_BUCKETS);
+    }
 }
 
 void
@@ -344,6 +355,7 @@ reading_of_words(const struct cell_words *w, struct cell_reading *out)
     memcpy(out->counter, w->stripe + 2 * HISTOGRAM_BUCKETS,
            sizeof(out->counter));
     memcpy(out->guard, w->guard, sizeof(out->guard));
+    out->calls = w->calls;
     read_outcomes(w->outcomes, out);
 }
 
@@ -382,6 +394,8 @@ cell_reading_add(struct cell_reading *sum, const struct cell_reading *r)
     add_words(sum->counter, r->counter, COUNTER_COUNT);
     add_words(sum->succeeded, r->succeeded, HISTOGRAM_BUCKETS);
     add_words(sum->failed, r->failed, HISTOGRAM_BUCKETS);
+    add_words((uint64_t *)&sum->calls, (const uint64_t *)&r->calls,
+              CALLS_WORDS);
     for (uint32_t i = 0; i < r->outcome_count; i++) {
         add_outcome(sum, &r->outcome[i]);
     }
@@ -466,7 +480,7 @@ fold_part(struct live *from, uint32_t from_index, struct live *to,
         fold_outcomes(seen, (void *)source, (void *)target);
         return;
     }
-    for (size_t i = 0; i < STRIPE_WORDS; i++) {
+    for (size_t i = 0; i < part_words(part); i++) {
         if (seen[i]) {
             move_count(&source[i], &target[i]);
         }
@@ -480,7 +494,7 @@ cell_fold(struct live *from, uint32_t from_index, struct live *to,
     if (from_index >= from->cell_max || to_index >= to->cell_max) {
         return;
     }
-    for (uint32_t part = 0; part <= PART_OUTCOMES; part++) {
+    for (uint32_t part = 0; part <= PART_CALLS; part++) {
         fold_part(from, from_index, to, to_index, part);
     }
 }

@@ -17,11 +17,12 @@ struct stripe *cell_stripe(struct live *l, uint32_t index, uint32_t stripe);
 /* Returns a stripe in private memory, which nobody reads. */
 struct stripe *live_scrap(struct live *l);
 
-/* Returns the windows of a cell's breaker and budget, valid until live_close.
- * NULL if there is no space. */
+/* Return the windows of a cell's breaker and budget, and its counts of whole
+ * calls, valid until live_close.  NULL if there is no space. */
 struct guard_rings *cell_guard(struct live *l, uint32_t index);
+struct whole_calls *cell_calls(struct live *l, uint32_t index);
 
-/* Copies those windows, zeros if there are none.  Takes no space. */
+/* Copies the windows, zeros if there are none.  Takes no space. */
 void cell_guard_read(struct live *l, uint32_t index, struct guard_rings *out);
 
 /* Counts an outcome by its code in the cell's table of outcomes.  Does nothing
@@ -44,10 +45,10 @@ enum guard_total {
     GUARD_TOTALS,
 };
 
-/* The sum of all stripes. */
 struct cell_reading {
     uint64_t counter[COUNTER_COUNT];
     uint64_t succeeded[HISTOGRAM_BUCKETS], failed[HISTOGRAM_BUCKETS];
+    struct call_counts calls;
     uint32_t outcome_count; /* sorted, most frequent first */
     struct cell_outcome outcome[CELL_OUTCOMES + 1]; /* the last: "other" */
     uint64_t unnamed; /* part of "other": their names are not written yet */
@@ -81,9 +82,8 @@ typedef uint64_t counter_read(void *arg, enum counter which);
 void tally_of_breaker(counter_read *read, void *arg, struct tally *out);
 void tally_of_budget(counter_read *read, void *arg, struct tally *out);
 
-/* Moves the counts of a cell to a cell of another live state, for the moment
- * when a registry appears.  Each count is moved exactly once.  Counts for which
- * the target has no space stay. */
+/* Moves the counts of a cell, each once, to one of another live state, when a
+ * registry appears.  Counts for which there is no space stay. */
 void cell_fold(struct live *from, uint32_t from_index, struct live *to,
                uint32_t to_index);
 

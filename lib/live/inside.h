@@ -13,8 +13,9 @@ enum {
     CELL_SEGMENT = 256, /* cells mapped at a time: 128 KiB */
     BODY_SEGMENT = 16,  /* bodies: 1.2 MiB */
     CELLS_IN_PAGE = 4096 / sizeof(struct cell),
-    PART_OUTCOMES = STRIPE_MAX, /* the parts of a body: stripes, then this, */
-    PART_GUARD,                 /* then these */
+    PART_OUTCOMES = STRIPE_MAX, /* parts of a body: stripes, then these */
+    PART_CALLS,
+    PART_GUARD,
     PART_DECLARED,
     PARTS,
     PRIVATE_CELLS = 4096,
@@ -29,8 +30,7 @@ struct live {
     uint64_t device, inode;
     uint32_t cell_max, stripes;
     struct tick_scale scale;
-    _Atomic uint32_t sleeper_serial;
-    _Atomic uint32_t made; /* cells, by this process */
+    _Atomic uint32_t sleeper_serial, made; /* made: cells by this process */
     _Atomic uint64_t made_counted_ns;
 
     /* Mapped segments; pages and parts known to be reserved, a bit for each

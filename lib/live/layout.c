@@ -23,9 +23,9 @@ _Static_assert(LIVE_DIRECTORY + DIRECTORY_WORDS * 8ull <= LIVE_CELLS,
 _Static_assert(LIVE_CELLS == 2686976 && LIVE_CELLS % LIVE_ALIGN == 0, "cells");
 _Static_assert(LIVE_BODIES == 69795840 && LIVE_BODIES % LIVE_ALIGN == 0,
                "bodies");
-_Static_assert(LIVE_MARKS == 10807214080ull, "marks");
-_Static_assert(LIVE_SNAPSHOTS == 17249665024ull, "snapshots");
-_Static_assert(LIVE_SIZE == 17786535936ull, "the end");
+_Static_assert(LIVE_MARKS == 11880955904ull, "marks");
+_Static_assert(LIVE_SNAPSHOTS == 18323406848ull, "snapshots");
+_Static_assert(LIVE_SIZE == 18860277760ull, "the end");
 
 AT(live_header, magic, 0);
 AT(live_header, format, 8);
@@ -117,6 +117,14 @@ SIZE(stripe, 8960);
 _Static_assert(sizeof(struct stripe) % 64 == 0, "no shared cache lines");
 _Static_assert(COUNTER_COUNT <= COUNTER_ROOM, "counters");
 
+AT(whole_calls, took, 0);
+AT(whole_calls, again, 4368);
+AT(whole_calls, attempts, 8736);
+SIZE(whole_calls, 8800);
+_Static_assert(sizeof(struct call_counts) == sizeof(struct whole_calls) &&
+                   sizeof(struct whole_calls) <= sizeof(struct stripe),
+               "copied word by word");
+
 AT(declared_rules, hash, 0);
 AT(declared_rules, pid, 8);
 AT(declared_rules, when_ns, 16);
@@ -135,7 +143,8 @@ SIZE(outcomes, 64 + CELL_OUTCOMES * 64);
 AT(body, stripe, 0);
 AT(body, outcomes, STRIPE_MAX * 8960);
 AT(body, guard, 18 * 4096);
-AT(body, declared, 19 * 4096);
+AT(body, calls, 18 * 4096 + 3488);
+AT(body, declared, 21 * 4096);
 _Static_assert(sizeof(struct body) == BODY_SIZE, "declared rules: one page");
 _Static_assert(BODY_SIZE % 4096 == 0, "whole pages");
 

@@ -8,18 +8,18 @@
  *                        of the chain changes the serial number
  *    2686976  cells      CELL_MAX x 512, dense: read by calls and announcements
  *   69795840  bodies     CELL_MAX x BODY_SIZE, sparse: stripes of counters,
- *                        outcomes, the rings of budget and breaker, and
- *                        declared rules
- * 10807214080  marks      CELL_MAX x MARKS_SIZE, sparse: counts at the ends of
+ *                        outcomes, the rings of budget and breaker, whole
+ *                        calls, and declared rules
+ * 11880955904  marks      CELL_MAX x MARKS_SIZE, sparse: counts at the ends of
  *                        versions, written and read by mark.c only
- * 17249665024 snapshots  CELL_MAX x 4096, sparse: counts in the last minute
- * 17786535936 end
+ * 18323406848 snapshots  CELL_MAX x 4096, sparse: counts in the last minute
+ * 18860277760 end
  *
  * Example: policy "payments" without a scope has the hash 0x1122334455667788
  * and the third cell (index 2).  The low half of the word at position
  * 0x1122334455667788 % DIRECTORY_WORDS = 161672 of the directory is 3, or leads
  * to a cell whose chain has it.  Its cell begins at 2686976 + 2 * 512, its body
- * at 69795840 + 2 * 81920.
+ * at 69795840 + 2 * 90112.
  *
  * A letter tells which process writes a field: F the one that makes the file, C
  * the one that makes the cell, S any service, O an operator's command. */
@@ -31,14 +31,14 @@
 
 #define LIVE_MAGIC 0x6576696c65646962ull /* "bidelive" */
 enum {
-    LIVE_FORMAT = 6,
+    LIVE_FORMAT = 7,
     STRIPE_MAX = 8,
     CELL_MAX = 131072,
     DIRECTORY_WORDS = 262144,
     SLEEPER_SLOTS = 4096,
     CELL_OUTCOMES = 31,
     DECLARED_WORDS = 507,
-    BODY_SIZE = 81920,  /* 20 pages */
+    BODY_SIZE = 90112,  /* 22 pages */
     MARKS_SIZE = 49152, /* 12 pages */
     LIVE_ALIGN = 65536, /* the largest page of the machines we know */
 };

@@ -23,7 +23,7 @@
 enum {
     UNIT = 64,
     UNITS = MARKS_SIZE / UNIT,
-    COUNTS = STRIPE_WORDS + 1 + CELL_OUTCOMES + GUARD_TOTALS,
+    COUNTS = STRIPE_WORDS + 1 + CELL_OUTCOMES + GUARD_TOTALS + CALLS_WORDS,
     MARKS_MOST = 64, /* that are read: older ones join the oldest of them */
     TRIES = 100,
 };
@@ -86,7 +86,10 @@ count_at(struct cell_words *w, uint32_t number)
     if (number <= CELL_OUTCOMES) { /* 0: the count of all others */
         return &w->outcomes[number ? number * SLOT_WORDS + 1 : 0];
     }
-    return &w->guard[number - CELL_OUTCOMES - 1];
+    number -= CELL_OUTCOMES + 1;
+    return number < GUARD_TOTALS
+               ? &w->guard[number]
+               : (uint64_t *)&w->calls + (number - GUARD_TOTALS);
 }
 
 /* ---- leaving a mark ---- */

@@ -8,11 +8,13 @@ enum {
     STRIPE_WORDS = sizeof(struct stripe) / 8,
     OUTCOMES_WORDS = sizeof(struct outcomes) / 8,
     SLOT_WORDS = sizeof(struct outcome_slot) / 8,
+    CALLS_WORDS = sizeof(struct call_counts) / 8,
 };
 struct cell_words {
-    uint64_t stripe[STRIPE_WORDS]; /* the sum of all */
+    uint64_t stripe[STRIPE_WORDS]; /* the sum of all, with calls.again */
     uint64_t outcomes[OUTCOMES_WORDS];
     uint64_t guard[GUARD_TOTALS];
+    struct call_counts calls;
 };
 /* Read them without taking space.  In counter.c. */
 void words_of_cell(struct live *l, uint32_t index, struct cell_words *out);

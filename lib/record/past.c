@@ -268,6 +268,7 @@ past_total(const struct cell_reading *reading,
     memcpy(out->counter, reading->counter, sizeof(reading->counter));
     memcpy(out->succeeded, reading->succeeded, sizeof(out->succeeded));
     memcpy(out->failed, reading->failed, sizeof(out->failed));
+    out->calls = reading->calls;
     out->opened = reading->guard[TOTAL_OPENED];
     out->half_opened = reading->guard[TOTAL_HALF_OPENED];
     out->closed = reading->guard[TOTAL_CLOSED];
@@ -593,6 +594,7 @@ past_figures(const struct figures *f, uint32_t version, struct bide_stats *out)
     memcpy(r->counter, f->counter, sizeof(r->counter));
     memcpy(r->succeeded, f->succeeded, sizeof(r->succeeded));
     memcpy(r->failed, f->failed, sizeof(r->failed));
+    r->calls = f->calls;
     stats_from(r, version, out);
     free(r);
 }

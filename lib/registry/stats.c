@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "known.h"
+#include "rule/window.h"
 
 static struct bide_latency
 latency_of(const uint64_t *histogram)
@@ -17,6 +18,31 @@ latency_of(const uint64_t *histogram)
                                  .p95_ns = ns[1],
                                  .p99_ns = ns[2],
                                  .max_ns = ns[3]};
+}
+
+/* Fills in latency and attempts of whole calls.  Those that succeeded at their
+ * first attempt took as long as that. */
+static void
+fill_calls(const struct cell_reading *r, struct bide_stats *out)
+{
+    const struct call_counts *c = &r->calls;
+    uint64_t all[HISTOGRAM_BUCKETS], more = 0;
+
+    out->latency_calls = out->latency_succeeded;
+    out->calls_by_attempts[0] = out->succeeded;
+    if (!out->recovered && counter_calls(out) == out->succeeded) {
+        return; /* there are no others */
+    }
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        all[i] = call_count(r->succeeded, c, i);
+    }
+    out->latency_calls = latency_of(all);
+    for (size_t i = 0; i < ATTEMPTS_GROUPS; i++) {
+        out->calls_by_attempts[1 + i] = c->attempts[i];
+        more += c->attempts[i];
+    }
+    out->calls_by_attempts[0] =
+        subtract_to_zero(out->latency_calls.count, more);
 }
 
 void
@@ -35,6 +61,7 @@ stats_from(const struct cell_reading *r, uint32_t version,
     out->exhausted = out->aborted + out->deferred + out->dropped;
     out->attempts_failed = out->latency_failed.count;
     out->attempts = out->succeeded + out->attempts_failed;
+    fill_calls(r, out);
 }
 
 int

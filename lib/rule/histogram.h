@@ -33,6 +33,18 @@ histogram_bucket(uint64_t ns)
            (uint32_t)(((ns - (1ull << octave)) * HISTOGRAM_STEPS) >> octave);
 }
 
+enum { ATTEMPTS_GROUPS = 8 }; /* 2, 3, 4, 5-8, 9-16, 17-32, 33-64, more */
+
+/* Returns the group of a call with 2 attempts or more. */
+static inline uint32_t
+attempts_group(uint32_t attempts)
+{
+    uint32_t bits = attempts > 4 ? 32 - (uint32_t)__builtin_clz(attempts - 1)
+                                 : attempts - 2;
+
+    return bits < ATTEMPTS_GROUPS ? bits : ATTEMPTS_GROUPS - 1;
+}
+
 /* Return the bounds of a bucket: low is included, high is not. */
 uint64_t histogram_low_ns(uint32_t bucket);
 uint64_t histogram_high_ns(uint32_t bucket);

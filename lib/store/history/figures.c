@@ -14,6 +14,8 @@
  *               10 bits, k of the gaps, k of the counts; for each in Rice:
  *               number of zero buckets before it, count - 1
  *   outcomes    number of outcomes; for each: id, count
+ *   calls       nothing if all are zero; or a one, then took and again like
+ *               succeeded, attempts like counters (since format 3)
  *   zeros up to a whole byte */
 #include "figures.h"
 
@@ -133,9 +135,10 @@ figures_none(const struct figures *f)
 /* ---- bits ---- */
 
 /* A count takes at most 127 bits, the number of zeros before it only a few. */
-_Static_assert((COUNTER_ROOM + 2 * HISTOGRAM_BUCKETS + FIGURES_OUTCOMES + 8) *
+_Static_assert((COUNTER_ROOM + 4 * HISTOGRAM_BUCKETS + ATTEMPTS_GROUPS +
+                FIGURES_OUTCOMES + 8) *
                            16 +
-                       2 * HISTOGRAM_BUCKETS + 8 * FIGURES_OUTCOMES <
+                       4 * HISTOGRAM_BUCKETS + 8 * FIGURES_OUTCOMES <
                    FIGURES_BYTES,
                "figures_write never needs more");
 
@@ -336,6 +339,7 @@ put_figures(struct bits *b, const struct figures *f)
 #define X(field, name) | f->field
     bool guard = (0 FIGURES_GUARD(X)) != 0;
 #undef X
+    static const struct call_counts none;
 
     put_sparse(b, f->counter, COUNTER_ROOM);
     put_gamma(b, guard);
@@ -350,6 +354,12 @@ put_figures(struct bits *b, const struct figures *f)
     for (uint32_t i = 0; i < f->outcome_count; i++) {
         put_gamma(b, f->outcome[i].id);
         put_gamma(b, f->outcome[i].count);
+    }
+    if (memcmp(&f->calls, &none, sizeof(none)) != 0) {
+        put_bits(b, 1, 1);
+        put_histogram(b, f->calls.took);
+        put_histogram(b, f->calls.again);
+        put_sparse(b, f->calls.attempts, ATTEMPTS_GROUPS);
     }
 }
 
@@ -437,6 +447,11 @@ figures_read(const uint8_t *bytes, size_t length, struct figures *out)
         out->outcome[i].count = get_gamma(&b);
     }
     out->outcome_count = (uint32_t)outcomes;
+    if (!b.bad && b.at < b.end && get_bits(&b, 1)) {
+        get_histogram(&b, out->calls.took);
+        get_histogram(&b, out->calls.again);
+        get_sparse(&b, out->calls.attempts, ATTEMPTS_GROUPS);
+    }
     return !b.bad && b.end - b.at < 8;
 }
 

@@ -10,7 +10,7 @@
 
 enum {
     FIGURES_OUTCOMES = 64,     /* further outcomes are added to "other" */
-    FIGURES_BYTES = 24 * 1024, /* the largest encoding */
+    FIGURES_BYTES = 40 * 1024, /* the largest encoding */
 };
 
 /* Counters of the guard.  Columns: field, name. */
@@ -32,6 +32,7 @@ struct figures {
     FIGURES_GUARD(X)
 #undef X
     uint64_t succeeded[HISTOGRAM_BUCKETS], failed[HISTOGRAM_BUCKETS];
+    struct call_counts calls;
     uint32_t outcome_count;
     struct figures_outcome outcome[FIGURES_OUTCOMES];
 };

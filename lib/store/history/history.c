@@ -29,13 +29,16 @@ history_read_state(const char *path, const uint8_t *value, size_t length,
     /* First of all: the state of another format may have another size. */
     if (value && length >= sizeof(format)) {
         memcpy(&format, value, sizeof(format));
-        rc = pages_format(path, format, HISTORY_FORMAT);
+        rc = format == HISTORY_OLDER
+                 ? 0
+                 : pages_format(path, format, HISTORY_FORMAT);
     }
     if (!rc && (!format || length < STATE_LEAST || length > sizeof(*out))) {
         rc = pages_damaged("the history's state is damaged");
     }
     if (!rc) {
         memcpy(out, value, length);
+        out->format = HISTORY_FORMAT; /* that of the next recording */
     }
     return rc;
 }

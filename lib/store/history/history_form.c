@@ -108,7 +108,8 @@ bool
 form_block_open(const uint8_t *bytes, size_t length, struct form_block *out)
 {
     *out = (struct form_block){.at = bytes, .end = bytes + length};
-    if (length < BLOCK_HEADER || *bytes != HISTORY_FORMAT) {
+    if (length < BLOCK_HEADER ||
+        (*bytes != HISTORY_FORMAT && *bytes != HISTORY_OLDER)) {
         return false;
     }
     memcpy(&out->begin_ns, bytes + 1, sizeof(out->begin_ns));

@@ -33,7 +33,8 @@
 #include "history_known.h"
 
 enum {
-    HISTORY_FORMAT = 2,
+    HISTORY_FORMAT = 3,
+    HISTORY_OLDER = 2, /* without whole calls: is read, and recorded into */
     HISTORY_GAPS = 8,
     BLOCK_HEADER = 1 + 8 + 8,
     /* Two fit into a page of LMDB, key and checksum included. */

@@ -3,6 +3,9 @@
 
 #include <math.h>
 
+#include "base/crc32c.h"
+#include "store/history/history_form.h"
+
 /* ---- figures ---- */
 
 static void
@@ -20,6 +23,7 @@ written_figures_are_read_back(void **state)
         f.counter[0] = f.counter[COUNTER_ROOM - 1] = numbers[i];
         f.succeeded[0] = f.failed[HISTOGRAM_BUCKETS - 1] = numbers[i];
         f.budget_refused = numbers[i];
+        f.calls.took[1] = f.calls.again[2] = f.calls.attempts[3] = numbers[i];
         figures_add_outcome(&f, 0, numbers[i]);
         figures_add_outcome(&f, UINT32_MAX, numbers[i]);
         length = figures_write(&f, bytes);
@@ -34,6 +38,25 @@ written_figures_are_read_back(void **state)
     }
 }
 
+/* Format 2 ended after the outcomes. */
+static void
+figures_without_whole_calls_are_those_of_format_2(void **state)
+{
+    static const uint8_t older[] = {0x56, 0xd0, 0xc9, 0x14, 0xbc,
+                                    0xe8, 0xc8, 0xb5, 0x22, 0x08};
+    struct figures f = {.counter[0] = 5}, back;
+    uint8_t bytes[FIGURES_BYTES];
+
+    (void)state;
+    f.succeeded[100] = 1000;
+    f.failed[200] = 7;
+    figures_add_outcome(&f, 3, 7);
+    assert_int_equal(figures_write(&f, bytes), sizeof(older));
+    assert_memory_equal(bytes, older, sizeof(older));
+    assert_true(figures_read(older, sizeof(older), &back));
+    assert_memory_equal(&f, &back, sizeof(f));
+}
+
 static void
 the_largest_figures_fit(void **state)
 {
@@ -45,6 +68,7 @@ the_largest_figures_fit(void **state)
     memset(f->counter, 0xff, sizeof(f->counter));
     memset(f->succeeded, 0xff, sizeof(f->succeeded));
     memset(f->failed, 0xff, sizeof(f->failed));
+    memset(&f->calls, 0xff, sizeof(f->calls));
     f->opened = UINT64_MAX;
     for (uint32_t i = 0; i < 2 * FIGURES_OUTCOMES; i++) {
         figures_add_outcome(f, UINT32_MAX - i, UINT64_MAX);
@@ -146,8 +170,8 @@ record_and_prune(const struct scratch *t, struct host *h,
 
     assert_int_equal(rc, 0);
     for (unsigned i = 0; i < CELLS; i++) {
-        assert_int_equal(recording_put(r, cells[i].name, cells[i].scope, 1, 1, false,
-                                       &h->total[i], &turned),
+        assert_int_equal(recording_put(r, cells[i].name, cells[i].scope, 1, 1,
+                                       false, &h->total[i], &turned),
                          0);
     }
     assert_int_equal(recording_prune(r, keep, most), 0);
@@ -178,9 +202,9 @@ old_minutes_are_removed_and_their_hours_kept(void **state)
     free(s);
     /* A range that begins within an hour without minutes has all of it. */
     s = read_sums(t,
-             (struct history_range){"pay", MORNING + 100 * MINUTE,
-                                    MORNING + 2 * HOUR, false},
-             0);
+                  (struct history_range){"pay", MORNING + 100 * MINUTE,
+                                         MORNING + 2 * HOUR, false},
+                  0);
     assert_true(s->count > 0);
     assert_int_equal(s->hours, s->count);
     free(s);
@@ -242,8 +266,9 @@ names_without_records_are_removed(void **state)
             assert_int_equal(
                 recording_begin(t->dir, &h->live, h->now_ns, MINUTE, &r), 0);
             snprintf(scope, sizeof(scope), "d%d", day);
-            assert_int_equal(recording_put(r, "pay", scope, 1, 1, false, &total, &turned),
-                             0);
+            assert_int_equal(
+                recording_put(r, "pay", scope, 1, 1, false, &total, &turned),
+                0);
             assert_int_equal(recording_prune(r, &keep, 100), 0);
             assert_int_equal(recording_commit(r), 0);
             recording_result(r, &result);
@@ -375,14 +400,90 @@ without_a_recording_there_is_no_history(void **state)
     assert_null(h);
 }
 
+/* ---- format 2 ---- */
+
+static void
+seal_again(MDB_cursor *cursor, const MDB_val *key, const MDB_val *value,
+           const void *format, size_t length)
+{
+    uint8_t *bytes = malloc(value->mv_size);
+    MDB_val k = *key, v = {value->mv_size, bytes};
+    uint32_t crc;
+
+    assert_non_null(bytes);
+    memcpy(bytes, value->mv_data, value->mv_size);
+    memcpy(bytes + 4, format, length);
+    crc = crc32c(crc32c(0, k.mv_data, k.mv_size), bytes + 4, v.mv_size - 4);
+    memcpy(bytes, &crc, sizeof(crc));
+    assert_int_equal(mdb_cursor_put(cursor, &k, &v, MDB_CURRENT), 0);
+    free(bytes);
+}
+
+/* Makes the history one of format 2. */
+static void
+make_older(const struct scratch *t)
+{
+    static const char *const databases[] = {"minutes", "hours", "state"};
+    const uint32_t older = HISTORY_OLDER;
+    char path[512];
+    MDB_env *env;
+    MDB_txn *txn;
+
+    snprintf(path, sizeof(path), "%s/history/history.mdb", t->dir);
+    env = lmdb_env(path);
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    for (size_t i = 0; i < 3; i++) {
+        MDB_cursor *cursor;
+        MDB_val key, value;
+        MDB_dbi dbi;
+
+        assert_int_equal(mdb_dbi_open(txn, databases[i], 0, &dbi), 0);
+        assert_int_equal(mdb_cursor_open(txn, dbi, &cursor), 0);
+        while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
+            if (i < 2 || *(const char *)key.mv_data == 'm') {
+                seal_again(cursor, &key, &value, &older, i < 2 ? 1 : 4);
+            }
+        }
+        mdb_cursor_close(cursor);
+    }
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+}
+
+static void
+a_history_of_format_2_is_read_and_goes_on(void **state)
+{
+    struct scratch *t = *state;
+    struct host *h = new_host();
+
+    h->older = true;
+    for (int i = 0; i < 130; i++) {
+        pass_time(h, MINUTE);
+        assert_int_equal(record(t, h), 0);
+    }
+    make_older(t);
+    assert_all_recorded(t, h);
+    h->older = false;
+    for (int i = 0; i < 130; i++) {
+        pass_time(h, MINUTE);
+        assert_int_equal(record(t, h), 0);
+        if (i % 40 == 0) {
+            assert_all_recorded(t, h);
+        }
+    }
+    free(h);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(written_figures_are_read_back),
+        cmocka_unit_test(figures_without_whole_calls_are_those_of_format_2),
         cmocka_unit_test(the_largest_figures_fit),
         cmocka_unit_test(random_bytes_are_read_without_harm),
         cmocka_unit_test(a_count_that_decreased_has_difference_0),
+        SCRATCH(a_history_of_format_2_is_read_and_goes_on),
         SCRATCH(percentiles_of_merged_minutes_are_within_3_percent),
         SCRATCH(old_minutes_are_removed_and_their_hours_kept),
         SCRATCH(old_hours_are_removed_too),

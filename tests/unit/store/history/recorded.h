@@ -29,6 +29,7 @@ struct host {
     struct figures total[CELLS]; /* of this live state */
     struct figures all[CELLS];   /* of all live states */
     uint32_t version;
+    bool older; /* counts no whole calls */
 };
 
 UNUSED static struct host *
@@ -59,6 +60,9 @@ count_calls(struct host *h, unsigned cell, unsigned calls)
             f.counter[COUNTER_RETRIES]++;
             f.counter[COUNTER_SLEPT_NS] += ns;
             figures_add_outcome(&f, 0, 1);
+            f.calls.took[histogram_bucket(3 * ns)] += !h->older;
+            f.calls.again[histogram_bucket(ns)] += !h->older;
+            f.calls.attempts[below(&h->seed, ATTEMPTS_GROUPS)] += !h->older;
         }
         if (below(&h->seed, 9) == 0) {
             f.counter[COUNTER_ABORTED]++;
