@@ -20,7 +20,8 @@ static const struct option_note record_notes[] = {
     {OPTION_VERBOSE, "print one line per recording"}, {0}};
 static const struct option_note exec_notes[] = {
     {OPTION_VERBOSE, "print one line per failed attempt"},
-    {OPTION_SCOPE, "use separate live state under this name"}, {0}};
+    {OPTION_SCOPE, "use separate live state under this name"},
+    {OPTION_OUTPUT, "last: print only the output of the last attempt"}, {0}};
 static const struct option_note work_notes[] = {
     {OPTION_VERBOSE, "print one line per piece of work"},
     {OPTION_JSON, "print one line of JSON per piece of work"},
@@ -361,10 +362,29 @@ const struct command commands[] = {
      .run = exec_command, .least = 2, .most = -1, .rest_from = 1,
      .misused = 125, .notes = exec_notes,
      .options = TAKES(SCOPE) | TAKES(STDIN) | TAKES(QUIET) | TAKES(VERBOSE) |
-         TAKES(SEED) | TAKES(DEFER) | TAKES(KEEP_ENV),
+         TAKES(SEED) | TAKES(DEFER) | TAKES(KEEP_ENV) | TAKES(OUTPUT) |
+         TAKES(SUCCESS_ON),
      .examples = "bide exec payments -- true\n"
-                 "bide exec --verbose payments -- ls shop.ini\n"
+                 "bide exec --verbose --output last payments -- ls shop.ini\n"
                  "bide exec --defer --stdin mail -- cat < letter.txt\n"},
+    {.name = "outcome", .usage = "OUTCOME", .section = SECTION_RUNNING,
+     .help = "say how an attempt ended, in a command that exec runs",
+     .run = outcome_command, .least = 1, .most = 1,
+     .options = TAKES(AFTER) | TAKES(RETRY_AFTER),
+     .examples = "bide exec payments -- bide outcome ok\n"
+                 "bide try 2 --quiet -- bide outcome http.503 --after 20ms || "
+                 "true\n"},
+    {.name = "try", .usage = "ATTEMPTS [--] COMMAND...",
+     .section = SECTION_RUNNING,
+     .help = "run a program until it succeeds; needs no registry",
+     .verbatim = true,
+     .run = exec_command, .least = 2, .most = -1, .rest_from = 1,
+     .misused = 125, .notes = exec_notes,
+     .options = TAKES(WAIT) | TAKES(MAX) | TAKES(JITTER) | TAKES(TIMEOUT) |
+         TAKES(DEADLINE) | TAKES(STDIN) | TAKES(QUIET) | TAKES(VERBOSE) |
+         TAKES(SEED) | TAKES(OUTPUT) | TAKES(SUCCESS_ON),
+     .examples = "bide try 5 --wait 1s -- true\n"
+                 "bide try 3 --wait 20ms --jitter none -- ls shop.ini\n"},
     /* ---- help ---- */
     {.name = "help", .usage = "[COMMAND|keys|outcomes|KEY]",
      .section = SECTION_HELP,

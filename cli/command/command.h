@@ -97,8 +97,9 @@ command_fn init_command, backup_command, restore_command, apply_command,
     budget_command, pause_command, resume_command, deferred_list_command,
     deferred_show_command, deferred_put_command, deferred_replay_command,
     deferred_work_command, deferred_requeue_command, deferred_drop_command,
-    deferred_repair_command, deferred_stats_command, exec_command, help_command,
-    version_command, record_command, check_command, audit_command,
-    metrics_command, serve_command, doctor_command, top_command, wake_command;
+    deferred_repair_command, deferred_stats_command, exec_command,
+    outcome_command, help_command, version_command, record_command,
+    check_command, audit_command, metrics_command, serve_command,
+    doctor_command, top_command, wake_command;
 
 #endif

@@ -49,6 +49,14 @@
       "20ms, 10ms..50ms or \"exponential 20ms\"")                              \
     X(FAIL_LATENCY, "fail-latency", "LATENCY", "latency of failed attempts")   \
     X(REPLAY, "replay", NULL, "repeat recorded calls instead of random ones")  \
+    X(AFTER, "after", "DURATION", "wait that the service asks for, or never")  \
+    X(RETRY_AFTER, "retry-after", "TEXT", "the HTTP header, if there is one")  \
+    X(WAIT, "wait", "DURATION", "wait before the first retry; then doubled")   \
+    X(MAX, "max", "DURATION", "longest wait; default 10s")                     \
+    X(JITTER, "jitter", "JITTER", "full (default), equal, none, 20% or +1s")   \
+    X(TIMEOUT, "timeout", "DURATION", "time limit of each attempt")            \
+    X(DEADLINE, "deadline", "DURATION", "time limit of all attempts together") \
+    X(SUCCESS_ON, "success-on", "LIST", "exit statuses of success: 1,64-78")   \
     X(SCOPE, "scope", "NAME", "only this scope")                               \
     X(STDIN, "stdin", NULL, "give standard input to every attempt")            \
     X(QUIET, "quiet", NULL, "print nothing when the command gives up")         \
@@ -73,7 +81,7 @@
     X(FOLLOW, "follow", NULL, "go on, and print what happens")                 \
     X(MOST, "most", "N", "print at most N rows")                               \
     X(LISTEN, "listen", "ADDRESS:PORT", "default 127.0.0.1:9747")              \
-    X(OUTPUT, "output", "FILE", "write to FILE, replaced atomically")          \
+    X(OUTPUT, "output", "WHERE", "the file to write, replaced atomically")     \
     X(FORCE, "force", NULL, "replace all, also another registry")              \
     X(ADOPT, "adopt", NULL, "give a copied registry an identity of its own")   \
     X(MAN, "man", NULL, NULL)                                                  \

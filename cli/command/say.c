@@ -46,6 +46,13 @@ say_status(int rc)
 }
 
 static FILE *diverted;
+static const char *before_next = "";
+
+void
+say_first(const char *text)
+{
+    before_next = text;
+}
 
 void
 say_divert(FILE *out)
@@ -57,6 +64,8 @@ static void
 write_line(FILE *out, const char *text)
 {
     if (!diverted) {
+        fputs(before_next, out);
+        before_next = "";
         fputs("bide: ", out);
     }
     text_put(out, text ? text : "out of memory", false);

@@ -29,6 +29,10 @@ int say_status(int rc);
  * are shown as \xNN. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Writes `text` to stderr right before the next message, once.  The caller
+ * keeps `text`. */
+void say_first(const char *text);
+
 /* Prints this thread's last failure (explain.h), or "WHAT: " and the text of
  * `rc` if there is none.  Returns the exit status. */
 int say_failure(int rc, const char *what);

@@ -178,6 +178,7 @@ static int
 prepare_child(void *arg)
 {
     const struct piece *p = arg;
+    const struct bide_attempt *attempt = bide_call_attempt(&p->call);
     char id[24];
 
     signals_default_pipe();
@@ -192,8 +193,7 @@ prepare_child(void *arg)
         }
     }
     snprintf(id, sizeof(id), "%" PRIu64, p->work->id);
-    return exec_set_variables(p->work->attempts - 1 +
-                                  bide_call_attempt(&p->call)->number,
+    return exec_set_variables(attempt, p->work->attempts - 1 + attempt->number,
                               p->queue->name) < 0 ||
                    setenv("BIDE_ID", id, 1) < 0 ||
                    setenv("BIDE_TYPE", p->work->type, 1) < 0 ||

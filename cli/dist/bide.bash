@@ -106,7 +106,7 @@ _bide_values() {
     esac
 }
 
-_bide_commands='init apply validate export list show get set unset edit copy delete log rollback diff backup restore preview simulate calls wake breaker budget pause resume top stats record audit check metrics serve doctor deferred exec help version'
+_bide_commands='init apply validate export list show get set unset edit copy delete log rollback diff backup restore preview simulate calls wake breaker budget pause resume top stats record audit check metrics serve doctor deferred exec outcome try help version'
 _bide_groups=' deferred '
 _bide_keys='description extends importance paused attempts max_elapsed deadline attempt_timeout reset_after wait wait_initial wait_min wait_max wait_max_holds wait_factor wait_increment wait_power wait_chain wait_jitter free_retries retry_after retry_after_growth retry_after_max retry_after_spread retry_on never_on success_on throttle_on throttle_wait_initial throttle_wait_max budget budget_kind budget_capacity budget_cost budget_timeout_cost budget_throttle_cost budget_charge budget_deposit budget_refund budget_refill budget_threshold budget_ratio budget_earn budget_min_rate budget_window breaker breaker_failure_rate breaker_consecutive breaker_slow_after breaker_slow_rate breaker_judge breaker_ignore breaker_window breaker_min_calls breaker_min_processes breaker_open_for breaker_open_factor breaker_open_max breaker_probes breaker_probe_failures breaker_probe_timeout defer_wait defer_wait_max defer_jitter defer_expire defer_attempts defer_max defer_lease warn_retry_rate warn_failed_rate warn_p95 warn_breaker crit_retry_rate crit_failed_rate crit_p95 crit_breaker warn_window warn_min_calls'
 
@@ -303,7 +303,15 @@ _bide() {
         operands=_bide_names
         ;;
     exec)
-        options='--verbose --scope --stdin --quiet --seed --defer --keep-env --dir --help'
+        options='--verbose --success-on --scope --stdin --quiet --seed --defer --keep-env --output --dir --help'
+        operands=_bide_names_then_commands
+        ;;
+    outcome)
+        options='--after --retry-after --dir --help'
+        operands=:
+        ;;
+    try)
+        options='--verbose --wait --max --jitter --timeout --deadline --success-on --stdin --quiet --seed --output --dir --help'
         operands=_bide_names_then_commands
         ;;
     help)

@@ -11,8 +11,6 @@
 #include <unistd.h>
 
 #include <bide.h>
-#include "admin/open.h"
-#include "admin/read.h"
 #include "base/clock.h"
 #include "base/duration.h"
 #include "cli/command/command.h"
@@ -21,11 +19,13 @@
 #include "cli/out/text.h"
 #include "policy/policy.h"
 #include "registry/registry.h"
-#include "store/policies/record.h"
 #include "store/queue/queue.h"
 
 struct exec {
     const char *dir, *name;
+    char title[BIDE_NAME_MAX + 8]; /* for messages: "exec NAME" */
+    bool try;                      /* bide try, which uses no registry */
+    bool success[EXEC_STATUSES];   /* exit statuses of --success-on */
     char *const *command;
     bool quiet, verbose;
     bool defer; /* store the command as deferred work if it fails */
@@ -33,12 +33,14 @@ struct exec {
         work;        /* the command as work; bytes NULL: it cannot be stored */
     int defer_error; /* errno if the command cannot be stored */
     struct bide *registry;
+    struct bide_policy *policy;
     struct bide_call call;
     struct bide_watch *watch; /* NULL: none */
     struct exec_signals signals;
     struct exec_input input;
     struct exec_guard guard;
     struct exec_terminal terminal;
+    struct exec_files files;
     int status;         /* of the last attempt */
     int ended_by;       /* the signal that ended the call; 0: none */
     bool from_terminal; /* a key: only the child received ended_by */
@@ -85,29 +87,48 @@ shell_status(const struct exec_child *c)
 static struct bide_outcome
 report_cannot_run(struct exec *e, int error)
 {
-    say("exec %s: cannot run %s: %s", e->name, e->command[0], strerror(error));
+    say("%s: cannot run %s: %s", e->title, e->command[0], strerror(error));
     e->cannot_run = true;
     e->status =
         error == ENOENT || error == ENOTDIR ? EXEC_NOT_FOUND : EXEC_CANNOT_RUN;
     return exec_cannot_run(error);
 }
 
+/* Returns the outcome of a command that has ended.  One that was ended could
+ * not correct what it reported, so only its end counts. */
+static struct bide_outcome
+judge_attempt(const struct exec *e, const struct exec_child *c)
+{
+    struct bide_outcome o =
+        c->timed_out ? bide_errno(ETIMEDOUT) : bide_wait_status(c->status);
+
+    if (o.domain != BIDE_DOMAIN_EXIT) {
+        return o;
+    }
+    return e->files.reported    ? e->files.outcome
+           : e->success[o.code] ? bide_ok()
+                                : o;
+}
+
 static struct bide_outcome
 run_attempt(struct exec *e)
 {
-    struct exec_child c = {.limit_ns = bide_call_attempt(&e->call)->deadline_ns,
+    const struct bide_attempt *attempt = bide_call_attempt(&e->call);
+    struct exec_child c = {.limit_ns = attempt->deadline_ns,
                            .terminal = &e->terminal,
-                           .guard = &e->guard};
-    int input = exec_input_for(&e->input, bide_call_attempt(&e->call)->number);
+                           .guard = &e->guard,
+                           .prepare = exec_files_give,
+                           .prepare_arg = &e->files};
+    int input = exec_input_for(&e->input, attempt->number);
     uint64_t next;
     int error;
 
     e->cannot_run = false;
-    if (input < 0 ||
-        exec_set_variables(bide_call_attempt(&e->call)->number, e->name) < 0) {
-        return report_cannot_run(e, errno);
-    }
-    error = exec_child_start(&c, e->command, input, &e->signals);
+    error = input < 0 ||
+                    exec_set_variables(attempt, attempt->number, e->name) < 0 ||
+                    exec_files_begin(&e->files) < 0
+                ? errno
+                : exec_child_start(&c, e->command, input, &e->signals);
     if (error) {
         return report_cannot_run(e, error);
     }
@@ -122,6 +143,7 @@ run_attempt(struct exec *e)
         }
         signals_wait(e->signals.fd, -1, 0, next);
     }
+    exec_files_end(&e->files, e->title);
     exec_guard_send(&e->guard, -c.pid);
     e->child = 0;
     /* One signal may have ended the command and be for bide exec as well. */
@@ -131,7 +153,7 @@ run_attempt(struct exec *e)
         e->ended_by = c.key;
         e->from_terminal = true;
     }
-    return c.timed_out ? bide_errno(ETIMEDOUT) : bide_wait_status(c.status);
+    return judge_attempt(e, &c);
 }
 
 /* ---- between attempts ---- */
@@ -144,7 +166,7 @@ say_retry(const struct exec *e, struct bide_outcome last)
     char outcome[80];
 
     bide_outcome_name(last, outcome, sizeof(outcome));
-    say("exec %s: attempt %" PRIu32 " failed: %s; retry %s%s", e->name,
+    say("%s: attempt %" PRIu32 " failed: %s; retry %s%s", e->title,
         bide_call_attempt(&e->call)->number, outcome,
         until > now ? "in " : "at once",
         until > now ? duration_round(until - now).text : "");
@@ -203,9 +225,9 @@ make_attempt(struct exec *e)
 }
 
 static void
-run_call(struct exec *e, struct bide_policy *policy)
+run_call(struct exec *e)
 {
-    enum bide_next next = bide_step_begin(&e->call, policy, e->watch);
+    enum bide_next next = bide_step_begin(&e->call, e->policy, e->watch);
 
     while (next != BIDE_DONE) {
         if (next == BIDE_GO) {
@@ -226,19 +248,12 @@ run_call(struct exec *e, struct bide_policy *policy)
 static int
 check_policy_exists(const struct exec *e)
 {
-    struct record r;
-    struct admin *a;
     int rc = bide_registry_status(e->registry);
 
-    rc = rc ? rc : admin_open(e->dir, &a);
-    if (rc == 0) {
-        rc = admin_policy(a, e->name, &r);
-        if (rc == 0) {
-            record_free(&r);
-        }
-        admin_close(a);
-    }
-    return rc;
+    return rc ? rc
+           : bide_policy_source(e->policy, NULL) == BIDE_SOURCE_REGISTRY
+               ? 0
+               : BIDE_ENOPOLICY;
 }
 
 static int
@@ -250,7 +265,7 @@ say_refused(const struct exec *e)
     if (e->quiet) {
         return EXEC_REFUSED;
     }
-    say("exec %s: refused: %s", e->name, bide_reason_name(r->reason));
+    say("%s: refused: %s", e->title, bide_reason_name(r->reason));
     if (r->ask_again_ns > now) {
         say("try again in %s", duration_round(r->ask_again_ns - now).text);
     } else if (r->reason == BIDE_BY_PAUSED) {
@@ -270,7 +285,7 @@ say_not_deferred(const struct exec *e)
     const char *why;
     int rc;
 
-    snprintf(what, sizeof(what), "exec %s: not deferred", e->name);
+    snprintf(what, sizeof(what), "%s: not deferred", e->title);
     if (r->end == BIDE_END_NOT_STORED) {
         why = place_why();
         say_why(what, *why ? why : bide_strerror(r->defer_error));
@@ -300,8 +315,8 @@ report_deferred(const struct exec *e)
     }
     if (r->end == BIDE_END_DEFERRED && r->deferred_id > 0) {
         if (!e->quiet) {
-            say("exec %s: deferred as %" PRIu64 ": %s after %" PRIu32 " %s",
-                e->name, r->deferred_id, bide_verdict_name(r->verdict),
+            say("%s: deferred as %" PRIu64 ": %s after %" PRIu32 " %s",
+                e->title, r->deferred_id, bide_verdict_name(r->verdict),
                 r->attempts, text_plural(r->attempts, "attempt", "attempts"));
         }
         return true;
@@ -310,11 +325,13 @@ report_deferred(const struct exec *e)
     return false;
 }
 
-/* Prints how the call ended.  Returns the exit status. */
+/* Prints how the call ended.  Returns the exit status: that of the command, but
+ * not 0 if the call failed. */
 static int
 report_end(struct exec *e)
 {
     const struct bide_result *r = bide_call_result(&e->call);
+    bool hidden = e->status == 0 && r->verdict != BIDE_SUCCEEDED;
     char outcome[80];
 
     if (e->cannot_run) {
@@ -323,20 +340,23 @@ report_end(struct exec *e)
     if (report_deferred(e)) {
         return 0;
     }
+    if (r->attempts == 0 && r->reason == BIDE_BY_DEADLINE) {
+        say("%s: the deadline has passed: nothing was run", e->title);
+        return EXEC_TIMED_OUT;
+    }
     if (r->verdict == BIDE_REFUSED) {
         return say_refused(e);
     }
     if (r->verdict != BIDE_SUCCEEDED && r->verdict != BIDE_CANCELLED &&
         !e->quiet &&
-        (r->attempts > 1 || e->verbose ||
+        (r->attempts > 1 || e->verbose || hidden ||
          (r->reason != BIDE_BY_ATTEMPTS && r->reason != BIDE_BY_REJECTED))) {
         bide_outcome_name(r->outcome, outcome, sizeof(outcome));
-        say("exec %s: gave up after %" PRIu32 " %s, last %s (reason: %s)",
-            e->name, r->attempts,
-            text_plural(r->attempts, "attempt", "attempts"), outcome,
-            bide_reason_name(r->reason));
+        say("%s: gave up after %" PRIu32 " %s, last %s (reason: %s)", e->title,
+            r->attempts, text_plural(r->attempts, "attempt", "attempts"),
+            outcome, bide_reason_name(r->reason));
     }
-    return e->status;
+    return hidden ? STATUS_NO : e->status;
 }
 
 /* Ends this process by the signal that ended the call, so that a calling script
@@ -389,19 +409,18 @@ open_call(struct exec *e, const struct bide_options *options)
 /* Says which rules apply if the policy has none, and that nothing is counted if
  * live state cannot be shared. */
 static void
-say_other_rules(const struct exec *e, struct bide_policy *policy)
+say_other_rules(const struct exec *e)
 {
     int rc = bide_registry_status(e->registry);
-    struct rules *r = rules_take(policy);
+    struct rules *r = e->try ? NULL : rules_take(e->policy);
 
     if (r && r->source == BIDE_SOURCE_REGISTRY) {
         if (rc && e->verbose) {
-            say("exec %s: live state: %s: the call is not counted", e->name,
+            say("%s: live state: %s: the call is not counted", e->title,
                 bide_strerror(rc));
         }
     } else if (r && (r->txn ? !e->quiet : e->verbose)) {
-        say("exec %s: %s: %s", e->name,
-            bide_strerror(r->txn ? BIDE_ENOPOLICY : rc),
+        say("%s: %s: %s", e->title, bide_strerror(r->txn ? BIDE_ENOPOLICY : rc),
             r->source == BIDE_SOURCE_DEFAULT
                 ? "the rules of the policy default apply"
                 : "the command runs once, without retries");
@@ -414,24 +433,36 @@ run_with_registry(struct exec *e, const struct command_line *line)
 {
     const char *scope = line->option[OPTION_SCOPE];
     const char *seed = line->option[OPTION_SEED];
-    struct bide_options options = {.dir = line->option[OPTION_DIR]};
+    /* The directory of bide try can never exist. */
+    struct bide_options options = {.dir = e->try ? "/dev/null/try"
+                                                 : line->option[OPTION_DIR],
+                                   .flags = e->try ? BIDE_PRIVATE : 0};
     int status = EXEC_FAILED, rc;
-    struct bide_policy *policy;
+    uint64_t deadline;
 
     bide_call_init(&e->call);
-    if (seed && !read_seed(seed, &options.seed)) {
+    if ((seed && !read_seed(seed, &options.seed)) ||
+        !exec_read_deadline(&deadline)) {
         return status;
     }
+    bide_call_set_deadline_ns(&e->call, deadline);
     rc = open_call(e, &options);
-    rc = rc ? rc : bide_lookup(e->registry, e->name, scope, &policy);
+    if (rc == 0 && e->try) {
+        rc = exec_declare_try(e->registry, line);
+    }
+    rc = rc ? rc : bide_lookup(e->registry, e->name, scope, &e->policy);
     if (rc == BIDE_ENAME && policy_name_ok(e->name)) {
         say_no_name("--scope ", scope);
+    } else if (rc == BIDE_EINPUT) {
+        say_why(e->title, exec_try_fault());
     } else if (rc) {
-        say("exec %s: %s", e->name, bide_strerror(rc));
+        say("%s: %s", e->title, bide_strerror(rc));
     } else {
-        say_other_rules(e, policy);
-        run_call(e, policy);
+        say_other_rules(e);
+        run_call(e);
+        rc = exec_files_show(&e->files, e->title);
         status = report_end(e);
+        status = rc < 0 && status == 0 ? EXEC_FAILED : status;
     }
     bide_call_abandon(&e->call);
     bide_watch_free(e->watch);
@@ -468,8 +499,8 @@ run_with_input(struct exec *e, const struct command_line *line)
 
 /* Opens /dev/null as each of the descriptors 0 to 2 that is closed (<&-), so
  * that bide opens no file with such a number.  The child still gets them
- * closed. */
-static void
+ * closed.  Returns a further descriptor of /dev/null; -1 if there is none. */
+static int
 occupy_standard_streams(void)
 {
     int fd;
@@ -477,24 +508,19 @@ occupy_standard_streams(void)
     do {
         fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     } while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd > STDERR_FILENO) {
-        close(fd);
-    }
+    return fd;
 }
 
-int
-exec_command(struct command_line *line)
+/* Reads the options that are refused before anything is opened.  Returns 0, or
+ * the exit status after an error message. */
+static int
+read_options(struct exec *e, struct command_line *line)
 {
-    struct exec e = {.dir = line->option[OPTION_DIR],
-                     .name = line->operands[0],
-                     .command = line->operands + 1,
-                     .quiet = line->option[OPTION_QUIET] != NULL,
-                     .verbose = line->option[OPTION_VERBOSE] != NULL,
-                     .defer = line->option[OPTION_DEFER] != NULL};
-    const char *names = line->option[OPTION_KEEP_ENV];
-    int status;
+    const char *names = line->option[OPTION_KEEP_ENV],
+               *output = line->option[OPTION_OUTPUT],
+               *success = line->option[OPTION_SUCCESS_ON];
 
-    if (names && !e.defer) {
+    if (names && !e->defer) {
         return say_usage(line, "--keep-env: only with --defer");
     }
     if (names && !exec_defer_names_ok(names)) {
@@ -503,7 +529,37 @@ exec_command(struct command_line *line)
                          "commas separate them",
                          names);
     }
-    occupy_standard_streams();
+    if (output && strcmp(output, "last") != 0) {
+        return say_usage(line, "--output %s: must be last", output);
+    }
+    return success && !exec_read_statuses(success, e->success)
+               ? say_usage(line,
+                           "--success-on %s: must be exit statuses, 0 to "
+                           "255, such as 1,64-78",
+                           success)
+               : 0;
+}
+
+int
+exec_command(struct command_line *line)
+{
+    bool try = strcmp(line->command->name, "try") == 0;
+    struct exec e = {.dir = line->option[OPTION_DIR],
+                     .name = try ? "try" : line->operands[0],
+                     .try = try,
+                     .command = line->operands + 1,
+                     .quiet = line->option[OPTION_QUIET] != NULL,
+                     .verbose = line->option[OPTION_VERBOSE] != NULL,
+                     .defer = line->option[OPTION_DEFER] != NULL};
+    int status = read_options(&e, line), spare;
+
+    if (status) {
+        return status;
+    }
+    snprintf(e.title, sizeof(e.title), "%s%s", try ? "" : "exec ", e.name);
+    spare = occupy_standard_streams();
+    exec_files_open(&e.files, spare, line->option[OPTION_OUTPUT] != NULL);
+    close(spare);
     exec_guard_start(&e.guard);
     if (exec_signals_open(&e.signals) < 0) {
         say_errno("signals");

@@ -8,6 +8,9 @@
  *   exec_signal.c the signals that bide exec itself receives
  *   exec_input.c  standard input, for the first attempt or for all
  *   exec_defer.c  stores the command as deferred work
+ *   exec_files.c  what an attempt writes: outcomes, and output for later
+ *   exec_outcome.c  bide outcome
+ *   exec_rules.c  rules from the command line and the environment
  *   exec_guard.c  ends the children when bide exec (or replay) is killed */
 #ifndef BIDE_CLI_EXEC_H
 #define BIDE_CLI_EXEC_H
@@ -17,6 +20,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include <termios.h>
+#include <unistd.h>
 
 #include <bide.h>
 
@@ -29,6 +33,7 @@ enum exec_status {
     EXEC_CANNOT_RUN = 126,
     EXEC_NOT_FOUND = 127,
     EXEC_SIGNAL = 128, /* plus the signal's number */
+    EXEC_STATUSES = 256,
 };
 
 /* ---- signals ---- */
@@ -76,6 +81,70 @@ int exec_write_whole(int fd, const char *bytes, size_t length);
  * closes `fd`.  Returns the new descriptor, or `fd` if the kernel refuses to
  * open it again. */
 int exec_reopen(int fd);
+
+/* ---- what an attempt writes ---- */
+
+struct command_line;
+struct outcome_fault;
+
+#define EXEC_OUTCOME_FD "BIDE_OUTCOME_FD"
+#define EXEC_OUTCOME_FILE "bide-outcome" /* its name in /proc */
+enum { EXEC_FILES = STDERR_FILENO + 1 };
+
+struct exec_files {
+    int fd[EXEC_FILES]; /* -1: none; [0] is the file of outcomes, the others are
+                           by the command's descriptor */
+    int number;         /* the command's descriptor of [0] */
+    bool keep, joined;  /* joined: standard error goes where output goes */
+    bool reported;      /* `outcome` is valid: the last line that is one */
+    struct bide_outcome outcome;
+};
+
+/* Chooses the descriptor; call it before files are opened.  `spare` is any
+ * descriptor.  With `keep`, output is kept. */
+void exec_files_open(struct exec_files *f, int spare, bool keep);
+void exec_files_close(struct exec_files *f);
+
+/* Makes the files of an attempt, and gives them to the forked child (for
+ * exec_child.prepare).  Return 0; -1 with errno. */
+int exec_files_begin(struct exec_files *f);
+int exec_files_give(void *files);
+
+/* Reads what a command that has ended reported. */
+void exec_files_end(struct exec_files *f, const char *title);
+
+/* Prints the output of the last attempt.  Returns 0; -1 after an error message.
+ */
+int exec_files_show(struct exec_files *f, const char *title);
+
+/* Reads a line such as "http.503;after=2s" into *out.  Returns false after it
+ * has filled `fault`. */
+bool exec_outcome_read(const char *line, struct bide_outcome *out,
+                       struct outcome_fault *fault);
+
+/* Returns the descriptor of $BIDE_OUTCOME_FD; -1 and the reason in *out_why if
+ * it is not the file of outcomes. */
+int exec_outcome_fd(const char **out_why);
+
+/* ---- rules and limits ---- */
+
+/* Sets the environment variables of an attempt; `number` is the number of the
+ * attempt for the command.  Returns 0; -1 with errno. */
+int exec_set_variables(const struct bide_attempt *attempt, uint64_t number,
+                       const char *policy);
+
+/* Reads the deadline in the environment; *out_ns is UINT64_MAX without one.
+ * Returns false after an error message. */
+bool exec_read_deadline(uint64_t *out_ns);
+
+/* Sets the elements of exit statuses, "1,64-78", to true.  Returns false if
+ * they are wrong. */
+bool exec_read_statuses(const char *text, bool out[EXEC_STATUSES]);
+
+/* Declares the policy `try` that the options describe, as bide_declare does.
+ * exec_try_fault returns what is wrong after BIDE_EINPUT. */
+int exec_declare_try(struct bide *b, const struct command_line *line);
+const char *exec_try_fault(void);
 
 /* ---- deferring ---- */
 
@@ -182,9 +251,6 @@ void exec_child_look(struct exec_child *c);
  * orphans of all commands.  Call it at each SIGCHLD, after exec_child_look. */
 void exec_reap_orphans(bool (*is_ours)(const void *arg, pid_t pid),
                        const void *arg);
-
-/* Sets the environment variables of an attempt.  Returns 0; -1 with errno. */
-int exec_set_variables(uint64_t attempt, const char *policy);
 
 /* Sends the signals that are due at `now_ns`.  Returns the time of the next
  * call; UINT64_MAX: at the next signal. */

@@ -108,18 +108,6 @@ read_start_error(int fd)
 }
 
 int
-exec_set_variables(uint64_t attempt, const char *policy)
-{
-    char number[24];
-
-    snprintf(number, sizeof(number), "%" PRIu64, attempt);
-    return setenv("BIDE_ATTEMPT", number, 1) < 0 ||
-                   setenv("BIDE_POLICY", policy, 1) < 0
-               ? -1
-               : 0;
-}
-
-int
 exec_child_start(struct exec_child *c, char *const *command, int input,
                  const struct exec_signals *s)
 {

@@ -31,7 +31,9 @@ exec_write_whole(int fd, const char *bytes, size_t length)
     while (length > 0) {
         ssize_t n = write(fd, bytes, length);
 
-        if (n < 0 && errno != EINTR) {
+        if (n < 0 && errno == EAGAIN) {
+            poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+        } else if (n < 0 && errno != EINTR) {
             return -1;
         }
         if (n > 0) {

@@ -4,7 +4,6 @@
 #define BIDE_POLICY_OUTCOME_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include <bide.h>
 
@@ -46,10 +45,9 @@ outcome_is_success(struct bide_outcome o)
            outcome_is_success_by_table(o);
 }
 
-/* Reports whether an outcome is in the set, by its code or its class. */
+/* Report whether an outcome is in the set, by code or class, and whether a
+ * range of the set contains a natural success. */
 bool outcome_in(const struct outcome_set *set, struct bide_outcome o);
-
-/* Reports whether a range of the set contains a natural success. */
 bool outcome_set_has_success(const struct outcome_set *set);
 
 /* Why a text was refused, and what was probably meant. */
@@ -59,17 +57,19 @@ struct outcome_fault {
     char bad[64];   /* of a list: the bad item */
 };
 
-/* Read an outcome ("http.503", "ok") or a list ("none", "": the empty set),
- * which outcome_set_free releases.  BIDE_EINPUT, BIDE_ENOMEM: fill `fault`. */
+/* Read an outcome ("http.503", "ok"), a list ("none", "": the empty set), which
+ * outcome_set_free releases, or a hint ("after=2s", "after=never") for *o.
+ * BIDE_EINPUT, BIDE_ENOMEM: fill `fault`. */
 int outcome_read(const char *text, struct bide_outcome *out,
                  struct outcome_fault *fault);
 int outcome_set_read(const char *text, struct outcome_set *out,
                      struct outcome_fault *fault);
+int outcome_read_hint(const char *text, struct bide_outcome *o,
+                      struct outcome_fault *fault);
 /* Returns the canonical list, which the caller frees; NULL if out of memory. */
 char *outcome_set_write(const struct outcome_set *set);
 void outcome_set_free(struct outcome_set *set);
 
-/* One row of the table. */
 struct outcome_row {
     uint8_t domain;
     int32_t code;

@@ -5,6 +5,7 @@
 
 #include "base/array.h"
 #include "base/draft.h"
+#include "base/duration.h"
 #include "base/near.h"
 #include "base/plain.h"
 #include "outcome_app.h"
@@ -331,6 +332,29 @@ outcome_read(const char *text, struct bide_outcome *out,
                                      .code = item.range.low};
     }
     return rc;
+}
+
+int
+outcome_read_hint(const char *text, struct bide_outcome *o,
+                  struct outcome_fault *fault)
+{
+    struct duration_fault wrong = {.why = "write never"};
+    uint64_t ns;
+
+    if (strncmp(text, "after=", 6) != 0) {
+        return refuse_item(fault,
+                           "write after=DURATION or after=never after ;");
+    }
+    text += 6;
+    if (strcmp(text, "never") == 0) {
+        ns = DURATION_NONE;
+    } else if (duration_read(text, &ns, &wrong) != 0 || ns == DURATION_NONE) {
+        *fault = (struct outcome_fault){.why = wrong.why};
+        strcpy(fault->meant, wrong.hint);
+        return BIDE_EINPUT;
+    }
+    *o = bide_outcome_after(*o, ns);
+    return 0;
 }
 
 /* Compares ranges in canonical order.  app names are ordered by name, because

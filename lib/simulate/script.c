@@ -29,32 +29,6 @@ add_fault(const struct script_place *at, const char *word, const char *why,
     return BIDE_EINPUT;
 }
 
-static int
-read_hint(const struct script_place *at, const char *word, const char *text,
-          struct bide_outcome *o)
-{
-    struct duration_fault fault;
-    uint64_t ns;
-
-    if (strncmp(text, "after=", 6) != 0) {
-        return add_fault(at, word,
-                         "write after=DURATION or after=never after ;", NULL);
-    }
-    text += 6;
-    if (strcmp(text, "never") == 0) {
-        *o = bide_outcome_after(*o, UINT64_MAX);
-        return 0;
-    }
-    if (duration_read(text, &ns, &fault) != 0) {
-        return add_fault(at, word, fault.why, fault.hint);
-    }
-    if (ns == DURATION_NONE) {
-        return add_fault(at, word, "write after=never", NULL);
-    }
-    *o = bide_outcome_after(*o, ns);
-    return 0;
-}
-
 /* Reads one word, which it changes. */
 static int
 read_outcome(const struct script_place *at, char *word,
@@ -88,7 +62,9 @@ read_outcome(const struct script_place *at, char *word,
         return add_fault(at, whole, "the time of an attempt cannot be none",
                          NULL);
     }
-    return semicolon ? read_hint(at, whole, semicolon, &out->outcome) : 0;
+    return semicolon && outcome_read_hint(semicolon, &out->outcome, &f) != 0
+               ? add_fault(at, whole, f.why, f.meant)
+               : 0;
 }
 
 /* ---- a line ---- */

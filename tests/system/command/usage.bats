@@ -185,7 +185,7 @@ completes() {
     completes preview "shop"
     says "shop.ini"
     completes help "outc"
-    [ "$output" = outcomes ]
+    [ "$output" = $'outcomes\noutcome' ]
 }
 
 # ---- output ----

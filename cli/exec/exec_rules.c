@@ -1,0 +1,165 @@
+/* Rules and limits from the command line and the environment.
+ *
+ *   BIDE_DEADLINE            1795764305.250   when the attempt must have ended:
+ *                                             seconds since 1970, as date +%s
+ *   BIDE_ATTEMPT_TIMEOUT_MS  2000             its time limit, rounded up
+ *
+ * A command gets these variables, and a bide exec that finds them obeys. */
+#include "exec.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/draft.h"
+#include "base/duration.h"
+#include "cli/command/command.h"
+#include "cli/command/say.h"
+
+static const char deadline_name[] = "BIDE_DEADLINE",
+                  timeout_name[] = "BIDE_ATTEMPT_TIMEOUT_MS";
+
+/* ---- limits ---- */
+
+/* Sets a variable; removes it if `value` is UINT64_MAX.  `form` prints
+ * thousands and the rest, or a number.  Returns 0; -1 with errno. */
+static int
+set_variable(const char *name, uint64_t value, bool thousandths)
+{
+    char text[32];
+
+    if (thousandths) {
+        snprintf(text, sizeof(text), "%" PRIu64 ".%03" PRIu64, value / 1000,
+                 value % 1000);
+    } else {
+        snprintf(text, sizeof(text), "%" PRIu64, value);
+    }
+    return value == UINT64_MAX ? unsetenv(name) : setenv(name, text, 1);
+}
+
+int
+exec_set_variables(const struct bide_attempt *attempt, uint64_t number,
+                   const char *policy)
+{
+    uint64_t at = UINT64_MAX, ms = UINT64_MAX, now = clock_monotonic_ns();
+
+    if (attempt->deadline_ns != UINT64_MAX) {
+        at = attempt->deadline_ns > now ? attempt->deadline_ns - now : 0;
+        at = duration_add(clock_realtime_ns(), at) / 1000000;
+        ms = (attempt->timeout_ns - 1) / 1000000 + 1;
+    }
+    return set_variable("BIDE_ATTEMPT", number, false) < 0 ||
+                   setenv("BIDE_POLICY", policy, 1) < 0 ||
+                   set_variable(deadline_name, at, true) < 0 ||
+                   set_variable(timeout_name, ms, false) < 0 ||
+                   unsetenv(EXEC_OUTCOME_FD) < 0
+               ? -1
+               : 0;
+}
+
+/* Reads a number of `unit`s; DURATION_NONE if the variable is not set or empty.
+ * Returns false after an error message. */
+static bool
+read_variable(const char *name, const char *digits, const char *unit,
+              const char *what, uint64_t *out)
+{
+    const char *text = getenv(name);
+    char duration[64];
+
+    *out = DURATION_NONE;
+    if (!text || !*text) {
+        return true;
+    }
+    snprintf(duration, sizeof(duration), "%.60s%s", text, unit);
+    if (text[strspn(text, digits)] || strlen(text) > 60 ||
+        duration_read(duration, out, NULL) != 0) {
+        say("%s=%s: not %s", name, text, what);
+        return false;
+    }
+    return true;
+}
+
+bool
+exec_read_deadline(uint64_t *out_ns)
+{
+    uint64_t now = clock_realtime_ns(), left, at;
+
+    if (!read_variable(deadline_name, "0123456789.", "s",
+                       "a time in seconds since 1970, such as 1795764305.250",
+                       &at) ||
+        !read_variable(timeout_name, "0123456789", "ms",
+                       "a whole number of milliseconds", &left)) {
+        return false;
+    }
+    if (at != DURATION_NONE) {
+        at = at > now ? at - now : 0;
+    }
+    *out_ns = duration_add(clock_monotonic_ns(), at < left ? at : left);
+    return true;
+}
+
+/* ---- options ---- */
+
+bool
+exec_read_statuses(const char *text, bool out[EXEC_STATUSES])
+{
+    for (;; text++) {
+        char *end;
+        unsigned long low = strtoul(text, &end, 10), high = low;
+
+        if (*end == '-' && isdigit(end[1])) {
+            high = strtoul(end + 1, &end, 10);
+        }
+        if (!isdigit(*text) || (*end && *end != ',') || low > high ||
+            high >= EXEC_STATUSES) {
+            return false;
+        }
+        memset(out + low, true, high - low + 1);
+        text = end;
+        if (!*text) {
+            return true;
+        }
+    }
+}
+
+int
+exec_declare_try(struct bide *b, const struct command_line *line)
+{
+    static const struct {
+        enum option option;
+        const char *key;
+    } rows[] = {
+        {OPTION_WAIT, "\nwait_initial = "},
+        {OPTION_MAX, "\nwait_max = "},
+        {OPTION_JITTER, "\nwait_jitter = "},
+        {OPTION_DEADLINE, "\ndeadline = "},
+        {OPTION_TIMEOUT, "\nattempt_timeout = "},
+    };
+    struct draft draft = {0};
+    char *ini;
+    int rc;
+
+    draft_text(&draft, "[try]\nretry_on = any\nattempts = ");
+    draft_text(&draft, line->operands[0]);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (line->option[rows[i].option]) {
+            draft_text(&draft, rows[i].key);
+            draft_text(&draft, line->option[rows[i].option]);
+        }
+    }
+    ini = draft_take(&draft);
+    rc = ini ? bide_declare(b, ini) : BIDE_ENOMEM;
+    free(ini);
+    return rc;
+}
+
+const char *
+exec_try_fault(void)
+{
+    const char *fault = strstr(bide_declare_error(), ": ");
+
+    return fault ? fault + 2 : "";
+}
