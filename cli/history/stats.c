@@ -317,8 +317,8 @@ stats_command(struct command_line *line)
     if (history_asked(line)) {
         return history_command(line);
     }
-    rc =
-        counts_read(line->registry, name, COUNTS_OUTCOMES | COUNTS_NOW, &cells);
+    rc = counts_read(line->registry, name, COUNTS_OUTCOMES | COUNTS_SUMS,
+                     &cells);
     /* A policy without calls has no cell. */
     if (rc == 0 && name && cells.count == 0) {
         status = say_unless_found(line->registry, name, NULL);

@@ -107,7 +107,7 @@ list_policy(void *arg, const struct record *r)
     list->unread = rc && rc != BIDE_EINPUT;
     list->ends_ns = 0;
     list->name = r->name;
-    if (rc != BIDE_ENOMEM) {
+    if (rc != BIDE_ENOMEM && list->table) { /* else nobody reads the notes */
         rc = layer_each(list->registry, r, list_add_layers, list);
     }
     if (rc != BIDE_ENOMEM) {

@@ -80,10 +80,30 @@ put_warning(struct json *j, const struct list_row *row)
     json_put_text(j, "warnings", v.words);
 }
 
+struct layers {
+    struct json *array;
+    uint64_t ends_ns; /* the next end of one; 0: none */
+};
+
+static int
+put_layers(void *arg, const char *of, const struct record_part *parts,
+           size_t count)
+{
+    struct layers *l = arg;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!l->ends_ns || parts[i].until_ns < l->ends_ns) {
+            l->ends_ns = parts[i].until_ns;
+        }
+    }
+    return layer_put(l->array, of, parts, count);
+}
+
 static void
 put_policy(struct list *list, struct json *j, const struct list_row *row)
 {
     const struct policy *p = row->policy;
+    struct layers layers = {0};
     char rules[128];
 
     json_put_text(j, "policy", row->record->name);
@@ -95,11 +115,11 @@ put_policy(struct list *list, struct json *j, const struct list_row *row)
     } else {
         json_put_null(j, "rules");
     }
-    if (list->ends_ns > 0) {
-        json_put_s(j, "until", list->ends_ns);
+    layers.array = json_in_array(j, "layers");
+    layer_each(list->registry, row->record, put_layers, &layers);
+    if (layers.ends_ns > 0) {
+        json_put_s(j, "until", layers.ends_ns);
     }
-    layer_each(list->registry, row->record, layer_put,
-               json_in_array(j, "layers"));
 }
 
 static void

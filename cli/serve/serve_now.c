@@ -25,7 +25,8 @@ serve_read_trend(struct serve_api *api, uint64_t now_ns)
     api->read_ns = now_ns;
     if (admin_open(api->dir, &registry) == 0) {
         trend_begin(&api->trend);
-        if (admin_each_cell(registry, NULL, trend_add, &api->trend) == 0) {
+        if (admin_each_cell(registry, NULL, ADMIN_TOTALS, trend_add,
+                            &api->trend) == 0) {
             trend_end(&api->trend, now_ns);
         }
         admin_close(registry);

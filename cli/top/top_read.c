@@ -125,12 +125,17 @@ top_read(struct top *t)
 
     t->rows = NULL;
     t->count = 0;
+    if (!t->trend.begun || begin - t->trend.step_ns >= TREND_STEP_NS) {
+        trend_begin(&t->trend);
+        list.counts.also = trend_add;
+        list.counts.also_arg = &t->trend;
+    }
     if (rc == 0) {
         rc = list_read(&list);
-        list_free(&list);
-        if (!t->trend.begun || begin - t->trend.step_ns >= TREND_STEP_NS) {
-            trend_read(&t->trend, list.registry, begin);
+        if (rc == 0 && list.counts.also) {
+            trend_finish(&t->trend, list.registry, begin);
         }
+        list_free(&list);
         admin_close(list.registry);
     }
     snprintf(t->failure, sizeof(t->failure), "%s", rc ? bide_strerror(rc) : "");
@@ -292,7 +297,7 @@ top_read_detail(struct top *t)
         draft_text(&out, " ==\n");
         top_run(t, words, &out);
         if (i == 0 && admin_open(t->dir, &registry) == 0) {
-            admin_each_now(registry, t->selected, draw_now, &out);
+            admin_each_cell(registry, t->selected, ADMIN_NOW, draw_now, &out);
             admin_close(registry);
         }
     }

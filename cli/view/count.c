@@ -66,7 +66,7 @@ copy_pointed(const struct counts *c, const struct admin_cell *from,
         rc = copy_outcomes(from->outcomes, from->outcome_count, &to->outcomes,
                            &to->outcome_count);
     }
-    if (c->kept & COUNTS_NOW && from->now_outcome_count > 0 && !rc) {
+    if (from->now_outcome_count > 0 && !rc) {
         rc = copy_outcomes(from->now_outcomes, from->now_outcome_count,
                            &to->now_outcomes, &to->now_outcome_count);
     }
@@ -78,9 +78,14 @@ add_cell(void *arg, const struct admin_cell *cell)
 {
     struct counts *c = arg;
     struct count *one;
+    int rc;
 
     if (cell->only_scopes && c->kept & COUNTS_SERIES) {
         return 0;
+    }
+    rc = c->also && !cell->is_sum ? c->also(c->also_arg, cell) : 0;
+    if (rc) {
+        return rc;
     }
     one = cell->is_sum ? array_add(&c->sums, &c->sum_count, sizeof(*one))
                        : array_add(&c->list, &c->count, sizeof(*one));
@@ -161,9 +166,12 @@ counts_read(struct admin *registry, const char *name, unsigned kept,
             struct counts *out)
 {
     out->kept = kept;
-    return sort_counts(out,
-                       (kept & COUNTS_NOW ? admin_each_now : admin_each_cell)(
-                           registry, name, add_cell, out));
+    return sort_counts(out, admin_each_cell(registry, name,
+                                            (kept & COUNTS_NOW) == COUNTS_NOW
+                                                ? ADMIN_NOW
+                                            : kept & COUNTS_SUMS ? ADMIN_SUMS
+                                                                 : ADMIN_TOTALS,
+                                            add_cell, out));
 }
 
 bool

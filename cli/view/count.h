@@ -14,8 +14,7 @@
 struct admin;
 struct policy;
 
-/* Returns the number of first attempts.  Retries are shown as a share of these:
- * the load that retrying adds. */
+/* Returns the number of first attempts, of which retries are a share. */
 uint64_t count_firsts(const struct bide_stats *s);
 
 /* Adds an outcome to a list, in which each name is once.  The list must have
@@ -43,28 +42,29 @@ struct counts {
     size_t count;
     struct count *list; /* by name and scope */
     size_t sum_count;
-    struct count *sums; /* of names, by name; only with COUNTS_NOW */
+    struct count *sums; /* of names, by name; only with COUNTS_SUMS */
     uint32_t added_up;  /* cells that admin_each_cell added up */
     unsigned kept;      /* enum counts_kept */
+    int (*also)(void *arg, const struct admin_cell *c); /* of each cell */
+    void *also_arg;
 };
 
 enum counts_kept {
     COUNTS_OUTCOMES = 1, /* else a cell has none */
     COUNTS_SERIES = 2,   /* outcomes and histograms; each name and scope once;
                             no `only_scopes` */
-    COUNTS_NOW = 4,      /* also the last minute, and sums */
+    COUNTS_SUMS = 4,     /* also sums */
+    COUNTS_NOW = 8 | COUNTS_SUMS, /* and the last minute */
 };
-/* counts_read reads the cells of policy `name` (NULL: all); counts_sleeping
- * adds the waiting calls of all policies.  Both return 0 or a BIDE_E code.
- * Release with counts_free in all cases. */
+/* Read the cells of policy `name` (NULL: all); add the waiting calls of all
+ * policies.  Return 0 or a BIDE_E code.  counts_free in all cases. */
 int counts_read(struct admin *registry, const char *name, unsigned kept,
                 struct counts *out);
 int counts_sleeping(struct admin *registry, struct counts *out);
 void counts_free(struct counts *c);
 void count_free(struct count *one); /* not its policy */
 
-/* Returns the first count of this name and scope or of what follows them; the
- * end of the list if nothing does. */
+/* Returns the first count from this name and scope on, or the list's end. */
 struct count *counts_at(const struct counts *c, const char *name,
                         const char *scope);
 /* Returns the end of the list, NULL if it is empty. */
@@ -81,10 +81,10 @@ bool counts_first(const struct counts *c, size_t i);
  * budgets.  Takes over `p`. */
 void counts_follow(struct counts *c, struct admin *registry, struct policy *p);
 
-/* Returns the sum of all cells of a name; NULL: none, or not COUNTS_NOW. */
+/* Returns the sum of all cells of a name; NULL: none, or not COUNTS_SUMS. */
 const struct count *counts_sum(const struct counts *c, const char *name);
 /* Fills `out` with the total of a name, which is valid as long as `c`: its
- * figures only with COUNTS_NOW.  Returns false if nothing has this name. */
+ * figures only with COUNTS_SUMS.  Returns false if nothing has this name. */
 bool counts_find(const struct counts *c, const char *name, struct count *out);
 
 #endif

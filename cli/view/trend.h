@@ -61,14 +61,13 @@ struct trend_policy *trend_find(const struct trend *t, const char *name);
 /* Adds the counts of calls that rates are made of to `to`. */
 void trend_count(struct trend_reading *to, const struct bide_stats *s);
 
-/* Reads all cells of a registry; at the first time, also the recorded past. */
-void trend_read(struct trend *t, struct admin *registry, uint64_t now_ns);
-
 /* One reading: trend_begin, trend_add for every cell, trend_end.  trend_add
  * returns 0 or BIDE_ENOMEM; after BIDE_ENOMEM trend_end must not be called.
  * `now_ns` is monotonic. */
 void trend_begin(struct trend *t);
 int trend_add(void *trend, const struct admin_cell *c);
 void trend_end(struct trend *t, uint64_t now_ns);
+/* As trend_end; at the first time, also reads the recorded past. */
+void trend_finish(struct trend *t, struct admin *registry, uint64_t now_ns);
 
 #endif

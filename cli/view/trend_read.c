@@ -54,17 +54,13 @@ add_recorded_interval(void *arg, const struct history_interval *i)
 }
 
 void
-trend_read(struct trend *t, struct admin *registry, uint64_t now_ns)
+trend_finish(struct trend *t, struct admin *registry, uint64_t now_ns)
 {
     struct history_range range = {.until_ns = UINT64_MAX, .minutes = true};
     struct trend_start start = {t, clock_realtime_ns()};
     struct history_known past;
     bool first = !t->begun;
 
-    trend_begin(t);
-    if (admin_each_cell(registry, NULL, trend_add, t) != 0) {
-        return;
-    }
     trend_end(t, now_ns);
     if (first && t->count > 0) {
         range.since_ns = start.now_ns - TREND_POINTS * TREND_STEP_NS;

@@ -33,7 +33,8 @@ struct cell_sum {
 
 struct cell_visit {
     struct live *live;
-    uint64_t now_ns; /* 0: only totals, no sums */
+    uint64_t now_ns; /* 0: no windows */
+    bool sums;
     int (*visit)(void *arg, const struct admin_cell *c);
     void *arg;
     size_t count;
@@ -267,7 +268,7 @@ visit_cell(struct cell_visit *v, const struct found_cell *f, bool alone)
         }
         rc = v->visit(v->arg, &out);
     }
-    if (rc || !v->now_ns || (f->hidden && out.missing)) {
+    if (rc || !v->sums || (f->hidden && out.missing)) {
         return rc;
     }
     if (alone && !f->hidden) {
@@ -305,9 +306,9 @@ visit_cells(struct cell_visit *v)
     return rc ? rc : visit_sum(v, &v->unknown, ADMIN_OTHERS, "");
 }
 
-static int
-each_cell(struct admin *a, const char *name, uint64_t now_ns,
-          int (*visit)(void *arg, const struct admin_cell *c), void *arg)
+int
+admin_each_cell(struct admin *a, const char *name, enum admin_cells which,
+                int (*visit)(void *arg, const struct admin_cell *c), void *arg)
 {
     struct live *l = past_live(&a->past, false);
     struct cell_visit *v;
@@ -321,7 +322,8 @@ each_cell(struct admin *a, const char *name, uint64_t now_ns,
         return failure_plain(BIDE_ENOMEM);
     }
     v->live = l;
-    v->now_ns = now_ns;
+    v->now_ns = which == ADMIN_NOW ? clock_monotonic_ns() : 0;
+    v->sums = which != ADMIN_TOTALS;
     v->visit = visit;
     v->arg = arg;
     rc = find_cells(v, name);
@@ -329,18 +331,4 @@ each_cell(struct admin *a, const char *name, uint64_t now_ns,
     free(v->found);
     free(v);
     return rc;
-}
-
-int
-admin_each_cell(struct admin *a, const char *name,
-                int (*visit)(void *arg, const struct admin_cell *c), void *arg)
-{
-    return each_cell(a, name, 0, visit, arg);
-}
-
-int
-admin_each_now(struct admin *a, const char *name,
-               int (*visit)(void *arg, const struct admin_cell *c), void *arg)
-{
-    return each_cell(a, name, clock_monotonic_ns(), visit, arg);
 }

@@ -34,7 +34,7 @@ struct admin_cell {
     uint32_t scopes, scopes_refused;
     uint32_t added_up; /* the number of cells that are added up in this one */
     const struct cell_declared *declared; /* NULL: none, or not `missing` */
-    /* Of admin_each_now: what was counted in the last now_ns, which is about a
+    /* Of ADMIN_NOW: what was counted in the last now_ns, which is about a
      * minute: less if the cell is younger or calls have just begun again, more
      * if they rest.  Failed attempts have no latencies. */
     bool is_sum;    /* of all cells of the name, which were visited before */
@@ -46,23 +46,23 @@ struct admin_cell {
     const uint64_t *now_succeeded;
 };
 #define ADMIN_OTHERS "@others"
-/* Visits the cells of policy `name` (NULL: every cell) with their totals, by
- * name and scope; none without a live file.  BIDE_ENOMEM, or what a visit
- * returned.
+/* Visits the cells of policy `name` (NULL: every cell) by name and scope; none
+ * without a live file.  BIDE_ENOMEM, or what a visit returned.
  *
  * Of all cells, the first ADMIN_CELLS_SHOWN with a scope or of undefined names
  * are visited, so that what prints them is bounded.  The counts of the others
  * are added up in the scope ADMIN_OTHERS of their policy, those of undefined
  * names in the name ADMIN_OTHERS. */
 enum { ADMIN_CELLS_SHOWN = 4096 };
-int admin_each_cell(struct admin *a, const char *name,
+enum admin_cells {
+    ADMIN_TOTALS,
+    ADMIN_SUMS, /* after the cells of each name also their sum, whose latencies
+                   are those of all their attempts */
+    ADMIN_NOW,  /* the same, with the figures of the last minute */
+};
+int admin_each_cell(struct admin *a, const char *name, enum admin_cells which,
                     int (*visit)(void *arg, const struct admin_cell *c),
                     void *arg);
-/* The same with the figures of the last minute; after the cells of each name
- * also their sum, whose latencies are those of all their attempts. */
-int admin_each_now(struct admin *a, const char *name,
-                   int (*visit)(void *arg, const struct admin_cell *c),
-                   void *arg);
 
 /* Returns how often a name got no cell, since one was made. */
 uint32_t admin_refused(struct admin *a);

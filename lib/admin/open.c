@@ -216,6 +216,7 @@ admin_close(struct admin *a)
         return;
     }
     policy_list_free(&a->found);
+    admin_forget_compiled(a);
     deferred_close(a->deferred);
     past_close(&a->past);
     free(a);

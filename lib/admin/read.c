@@ -1,6 +1,7 @@
 /* Reads policies, versions and changes. */
 #include "read.h"
 
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -360,17 +361,78 @@ admin_find(void *arg, const char *name, const struct policy_text **out)
     return rc;
 }
 
+/* Many policies of a large registry have the same keys and values: those are
+ * compiled once. */
+struct compiled {
+    const char *keys; /* the text after the name */
+    struct policy *policy;
+};
+
+enum { COMPILED_MAX = 1024 };
+
+static void
+free_compiled(void *one)
+{
+    policy_free(((struct compiled *)one)->policy);
+    free(one);
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+    return strcmp(((const struct compiled *)a)->keys,
+                  ((const struct compiled *)b)->keys);
+}
+
+/* Keeps a copy of a compiled policy; without memory, does not. */
+static void
+keep_compiled(struct admin *a, const char *keys, const struct policy *p)
+{
+    struct compiled *one = malloc(sizeof(*one) + strlen(keys) + 1);
+
+    if (one) {
+        one->keys = strcpy((char *)(one + 1), keys);
+        one->policy = policy_copy(p, "");
+    }
+    if (one && one->policy && tsearch(one, &a->compiled, compare_keys)) {
+        a->compiled_count++;
+    } else if (one) {
+        free_compiled(one);
+    }
+}
+
 int
 admin_compile(struct admin *a, const struct record *r, struct faults *faults,
               struct policy **out)
 {
+    const char *keys = r->part_count == 1 && !r->deleted && !faults
+                           ? strchr(r->text, '\n')
+                           : NULL;
+    struct compiled key = {.keys = keys}, **found;
     struct policy_text *text = NULL;
-    int rc = admin_text(r, &text);
+    int rc;
 
+    found = keys ? tfind(&key, &a->compiled, compare_keys) : NULL;
+    if (found) {
+        *out = policy_copy((*found)->policy, r->name);
+        return *out ? 0 : BIDE_ENOMEM;
+    }
     *out = NULL;
+    rc = admin_text(r, &text);
     rc = rc ? rc : policy_compile(text, admin_find, a, r->name, out, faults);
     policy_text_free(text);
+    if (rc == 0 && keys && a->compiled_count < COMPILED_MAX) {
+        keep_compiled(a, keys, *out);
+    }
     return rc;
+}
+
+void
+admin_forget_compiled(struct admin *a)
+{
+    tdestroy(a->compiled, free_compiled);
+    a->compiled = NULL;
+    a->compiled_count = 0;
 }
 
 struct author

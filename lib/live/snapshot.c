@@ -209,28 +209,22 @@ static uint64_t
 subtract_groups(const struct cell_snapshot *s, const uint64_t *now,
                 uint64_t *grown)
 {
-    uint32_t end = s->first + (uint32_t)GROUPS * s->step;
-    uint64_t sum = 0;
+    uint32_t at = s->first;
 
-    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS;) {
-        uint32_t inside = i >= s->first && i < end;
-        uint32_t next = i + (inside ? s->step : 1);
-        uint32_t middle = i + (inside ? (s->step - 1u) / 2 : 0);
+    memcpy(grown, now, HISTOGRAM_BUCKETS * sizeof(*grown));
+    for (uint32_t i = 0; i < GROUPS && at < HISTOGRAM_BUCKETS; i++) {
+        uint32_t left = HISTOGRAM_BUCKETS - at;
+        uint32_t size = s->step < left ? s->step : left;
         uint64_t count = 0;
 
-        next = next < HISTOGRAM_BUCKETS ? next : HISTOGRAM_BUCKETS;
-        middle = middle < next ? middle : next - 1;
-        while (i < next) {
-            count += now[i++];
+        for (uint32_t k = 0; k < size; k++) {
+            count += now[at + k];
+            grown[at + k] = 0;
         }
-        if (inside) {
-            count = (uint32_t)count - s->group[(next - 1 - s->first) / s->step];
-            count = (uint32_t)count;
-        }
-        grown[middle] = count;
-        sum += count;
+        grown[at + (size - 1) / 2] = (uint32_t)count - s->group[i];
+        at += size;
     }
-    return sum;
+    return histogram_count(grown);
 }
 
 /* Sets w->grown to the growth since `s`.  Returns false if the snapshot does

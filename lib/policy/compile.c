@@ -303,6 +303,54 @@ policy_free(struct policy *p)
     free(p);
 }
 
+/* Replaces a pointer by a copy of what it points to.  Returns false, and sets
+ * it to NULL, without memory. */
+static bool
+own_pointed(void *field, size_t size)
+{
+    void *from, *copy;
+
+    memcpy(&from, field, sizeof(from));
+    copy = from ? malloc(size) : NULL;
+    if (copy) {
+        memcpy(copy, from, size);
+    }
+    memcpy(field, &copy, sizeof(copy));
+    return copy || !from;
+}
+
+static bool
+own_outcomes(struct outcome_set *set)
+{
+    return own_pointed(&set->ranges, set->count * sizeof(*set->ranges));
+}
+
+struct policy *
+policy_copy(const struct policy *p, const char *name)
+{
+    struct policy *copy = malloc(sizeof(*copy));
+    bool whole;
+
+    if (!copy) {
+        return NULL;
+    }
+    *copy = *p;
+    snprintf(copy->name, sizeof(copy->name), "%s", name);
+    whole = own_pointed(&copy->wait.chain.steps,
+                        p->wait.chain.count * sizeof(*p->wait.chain.steps));
+    whole &= own_outcomes(&copy->retry_on);
+    whole &= own_outcomes(&copy->never_on);
+    whole &= own_outcomes(&copy->success_on);
+    whole &= own_outcomes(&copy->throttle_on);
+    whole &= own_outcomes(&copy->breaker.ignore);
+    whole &= own_pointed(&copy->values, strlen(p->values) + 1);
+    if (!whole) {
+        policy_free(copy);
+        copy = NULL;
+    }
+    return copy;
+}
+
 int
 policy_builtin(const char *name, struct policy **out)
 {

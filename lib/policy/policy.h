@@ -112,6 +112,8 @@ int policy_compile(const struct policy_text *t, policy_find_fn *find, void *arg,
                    const char *file, struct policy **out,
                    struct faults *faults);
 void policy_free(struct policy *p);
+/* Copies a compiled policy, for another name; NULL: out of memory. */
+struct policy *policy_copy(const struct policy *p, const char *name);
 
 /* Returns the canonical value of a key, with its length in bytes: no NUL
  * follows.  Valid as long as the policy. */

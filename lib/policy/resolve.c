@@ -189,10 +189,10 @@ find_default(size_t at, struct policy_origin *out)
 {
     const struct key *key = &policy_keys[at];
 
-    if (strstr(key->preset, ", or longer")) {
+    if (key->type == KEY_DURATION && strstr(key->preset, ", or longer")) {
         return find_raised_default(at, out);
     }
-    if (strncmp(key->preset, "as ", 3) == 0) {
+    if (key->preset[0] == 'a' && strncmp(key->preset, "as ", 3) == 0) {
         return resolved_value(key->preset + 3, out);
     }
     if (key->type == KEY_NUMBER && strcmp(key->name, "wait_factor") == 0 &&

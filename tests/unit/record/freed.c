@@ -281,7 +281,8 @@ many_names_are_added_up_and_none_is_lost(void **state)
         bide_run(p, scene_succeed, NULL);
     }
     a = scene_admin(s);
-    assert_int_equal(admin_each_cell(a, NULL, see_cell, &seen), 0);
+    assert_int_equal(admin_each_cell(a, NULL, ADMIN_TOTALS, see_cell, &seen),
+                     0);
     assert_int_equal(seen.cells, ADMIN_CELLS_SHOWN + 1 + 2);
     assert_int_equal(seen.calls, NAMES);
     assert_int_equal(seen.added_up, NAMES - ADMIN_CELLS_SHOWN);

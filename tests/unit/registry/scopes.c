@@ -36,7 +36,7 @@ counted(struct scene *s, const char *name)
     struct admin *a = scene_admin(s);
     struct counted n = {0};
 
-    assert_int_equal(admin_each_cell(a, name, count_cell, &n), 0);
+    assert_int_equal(admin_each_cell(a, name, ADMIN_TOTALS, count_cell, &n), 0);
     admin_close(a);
     return n;
 }
