@@ -253,105 +253,6 @@ write_command_cases(void)
     }
 }
 
-/* The parts of the completion that do not depend on the tables. */
-static const char completion_head[] =
-    "# bash completion for bide, made by: bide help --completion\n"
-    "# shellcheck shell=bash\n\n"
-    "_bide_words() {\n"
-    "    mapfile -t COMPREPLY < <(compgen -W \"$1\" -- \"$cur\")\n"
-    "}\n\n"
-    "_bide_files() {\n"
-    "    compopt -o filenames 2>/dev/null\n"
-    "    mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
-    "}\n\n"
-    "_bide_names() {\n"
-    "    _bide_words \"$(bide ${dir:+--dir \"$dir\"} export 2>/dev/null |\n"
-    "        sed -n 's/^\\[\\(.*\\)\\]$/\\1/p')\"\n"
-    "}\n\n"
-    "_bide_names_then_keys() {\n"
-    "    if [ \"$place\" -eq 0 ]; then\n"
-    "        _bide_names\n"
-    "        return\n"
-    "    fi\n"
-    "    if [ \"$command\" = set ] && [ \"$cur\" = = ]; then\n"
-    "        cur=''\n"
-    "        _bide_values \"${COMP_WORDS[COMP_CWORD - 1]}\"\n"
-    "        return\n"
-    "    elif [ \"$command\" = set ] &&\n"
-    "        [ \"${COMP_WORDS[COMP_CWORD - 1]}\" = = ]; then\n"
-    "        _bide_values \"${COMP_WORDS[COMP_CWORD - 2]}\"\n"
-    "        return\n"
-    "    fi\n"
-    "    _bide_words \"$_bide_keys\"\n"
-    "    if [ \"$command\" = set ]; then\n"
-    "        compopt -o nospace 2>/dev/null\n"
-    "        COMPREPLY=(\"${COMPREPLY[@]/%/=}\")\n"
-    "    fi\n"
-    "}\n\n"
-    "_bide_names_then_states() {\n"
-    "    if [ \"$place\" -eq 0 ]; then\n"
-    "        _bide_names\n"
-    "    elif [ \"$command\" = breaker ]; then\n"
-    "        _bide_words 'open closed auto reset'\n"
-    "    else\n"
-    "        _bide_words reset\n"
-    "    fi\n"
-    "}\n\n"
-    "_bide_names_then_files() {\n"
-    "    local files\n"
-    "    _bide_files\n"
-    "    files=(\"${COMPREPLY[@]}\")\n"
-    "    _bide_names\n"
-    "    COMPREPLY+=(\"${files[@]}\")\n"
-    "}\n\n"
-    "_bide_names_then_commands() {\n"
-    "    if [ \"$place\" -eq 0 ]; then\n"
-    "        _bide_names\n"
-    "    else\n"
-    "        mapfile -t COMPREPLY < <(compgen -c -- \"$cur\")\n"
-    "    fi\n"
-    "}\n\n"
-    "_bide_first() {\n"
-    "    _bide_words \"$_bide_commands\"\n"
-    "}\n\n"
-    "_bide_topics() {\n"
-    "    _bide_words \"keys outcomes $_bide_commands $_bide_keys\"\n"
-    "}\n\n";
-
-static const char completion_tail[] =
-    "    *)\n"
-    "        options='--dir --help --version'\n"
-    "        operands=_bide_first\n"
-    "        ;;\n"
-    "    esac\n"
-    "    case $cur in\n"
-    "    -*) _bide_words \"$options\" ;;\n"
-    "    *) \"$operands\" \"$words\" ;;\n"
-    "    esac\n"
-    "}\n\n"
-    "complete -F _bide bide\n";
-
-static const char completion_line[] =
-    "_bide() {\n"
-    "    local cur command='' dir='' place=-1 options operands i word\n"
-    "    local words=''\n"
-    "    cur=${COMP_WORDS[COMP_CWORD]}\n"
-    "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
-    "        word=${COMP_WORDS[i]}\n"
-    "        if [ \"$word\" = --dir ]; then\n"
-    "            i=$((i + 1))\n"
-    "            dir=${COMP_WORDS[i]}\n"
-    "        elif [ -z \"$command\" ] && [ \"${word#-}\" = \"$word\" ]; then\n"
-    "            command=$word\n"
-    "            place=0\n"
-    "        elif [[ $_bide_groups == *\" $command \"* ]]; then\n"
-    "            [ \"${word#-}\" = \"$word\" ] && command+=\" $word\"\n"
-    "        elif [ \"${word#-}\" = \"$word\" ]; then\n"
-    "            place=$((place + 1))\n"
-    "        fi\n"
-    "    done\n"
-    "    case $command in\n";
-
 /* Writes the function that completes the values of keys that take words. */
 static void
 write_values(void)
@@ -392,7 +293,6 @@ write_first_words(bool groups)
 void
 manual_completion(void)
 {
-    fputs(completion_head, stdout);
     write_values();
     fputs("_bide_commands='", stdout);
     write_first_words(false);
@@ -402,9 +302,9 @@ manual_completion(void)
     for (size_t i = 0; i < policy_key_count; i++) {
         printf("%s%s", i > 0 ? " " : "", policy_keys[i].name);
     }
-    puts("'\n");
-    fputs(completion_line, stdout);
+    puts("'\n\n_bide_choose() {\n    case $command in");
     write_group_cases();
     write_command_cases();
-    fputs(completion_tail, stdout);
+    puts("    *)\n        options='--dir --help --version'\n"
+         "        operands=_bide_first\n        ;;\n    esac\n}");
 }

@@ -24,7 +24,7 @@ char *manual_words(const struct key *key, char *buffer, size_t size);
 void manual_keys(void);
 void manual_commands(void);
 
-/* Prints cli/dist/bide.bash. */
+/* Prints the tables of cli/dist/bide.bash. */
 void manual_completion(void);
 
 #endif

@@ -1,4 +1,4 @@
-# bash completion for bide, made by: bide help --completion
+# bash completion for bide.  cli/man/renew writes what is between the marks.
 # shellcheck shell=bash
 
 _bide_words() {
@@ -55,7 +55,7 @@ _bide_names_then_files() {
 }
 
 _bide_names_then_commands() {
-    if [ "$place" -eq 0 ]; then
+    if [ "$place" -eq 0 ] && [ "$command" != try ]; then
         _bide_names
     else
         mapfile -t COMPREPLY < <(compgen -c -- "$cur")
@@ -70,6 +70,7 @@ _bide_topics() {
     _bide_words "keys outcomes $_bide_commands $_bide_keys"
 }
 
+# tables begin
 _bide_values() {
     case $1 in
     importance) _bide_words 'mandatory postponable optional' ;;
@@ -110,24 +111,7 @@ _bide_commands='init apply validate export list show get set unset edit copy del
 _bide_groups=' deferred '
 _bide_keys='description extends importance paused attempts max_elapsed deadline attempt_timeout reset_after wait wait_initial wait_min wait_max wait_max_holds wait_factor wait_increment wait_power wait_chain wait_jitter free_retries retry_after retry_after_growth retry_after_max retry_after_spread retry_on never_on success_on throttle_on throttle_wait_initial throttle_wait_max budget budget_kind budget_capacity budget_cost budget_timeout_cost budget_throttle_cost budget_charge budget_deposit budget_refund budget_refill budget_threshold budget_ratio budget_earn budget_min_rate budget_window breaker breaker_failure_rate breaker_consecutive breaker_slow_after breaker_slow_rate breaker_judge breaker_ignore breaker_window breaker_min_calls breaker_min_processes breaker_open_for breaker_open_factor breaker_open_max breaker_probes breaker_probe_failures breaker_probe_timeout defer_wait defer_wait_max defer_jitter defer_expire defer_attempts defer_max defer_lease warn_retry_rate warn_failed_rate warn_p95 warn_breaker crit_retry_rate crit_failed_rate crit_p95 crit_breaker warn_window warn_min_calls'
 
-_bide() {
-    local cur command='' dir='' place=-1 options operands i word
-    local words=''
-    cur=${COMP_WORDS[COMP_CWORD]}
-    for ((i = 1; i < COMP_CWORD; i++)); do
-        word=${COMP_WORDS[i]}
-        if [ "$word" = --dir ]; then
-            i=$((i + 1))
-            dir=${COMP_WORDS[i]}
-        elif [ -z "$command" ] && [ "${word#-}" = "$word" ]; then
-            command=$word
-            place=0
-        elif [[ $_bide_groups == *" $command "* ]]; then
-            [ "${word#-}" = "$word" ] && command+=" $word"
-        elif [ "${word#-}" = "$word" ]; then
-            place=$((place + 1))
-        fi
-    done
+_bide_choose() {
     case $command in
     deferred)
         options='--help'
@@ -327,6 +311,28 @@ _bide() {
         operands=_bide_first
         ;;
     esac
+}
+# tables end
+
+_bide() {
+    local cur command='' dir='' place=-1 options operands i word
+    local words='' # _bide_choose sets options, operands and words
+    cur=${COMP_WORDS[COMP_CWORD]}
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [ "$word" = --dir ]; then
+            i=$((i + 1))
+            dir=${COMP_WORDS[i]}
+        elif [ -z "$command" ] && [ "${word#-}" = "$word" ]; then
+            command=$word
+            place=0
+        elif [[ $_bide_groups == *" $command "* ]]; then
+            [ "${word#-}" = "$word" ] && command+=" $word"
+        elif [ "${word#-}" = "$word" ]; then
+            place=$((place + 1))
+        fi
+    done
+    _bide_choose
     case $cur in
     -*) _bide_words "$options" ;;
     *) "$operands" "$words" ;;
