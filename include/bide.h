@@ -366,6 +366,10 @@ BIDE_API enum bide_next bide_step_ended(struct bide_call *c,
 BIDE_API enum bide_next bide_step_ended_by(struct bide_call *c,
                                            const struct bide_outcome *o);
 
+/* Gives an attempt in progress, that was begun without a watch, the watch of
+ * its waits.  Otherwise it does nothing. */
+BIDE_API void bide_step_set_watch(struct bide_call *c, struct bide_watch *w);
+
 /* Decides a waiting call again.  Before its time it returns BIDE_WAIT again;
  * while an attempt is in progress it returns BIDE_RUNNING.  BIDE_GO is returned
  * once for each attempt. */
@@ -382,9 +386,13 @@ BIDE_API enum bide_next bide_step_wait(struct bide_call *c);
  * attempt is in progress, returns its deadline.  UINT64_MAX: never. */
 BIDE_API uint64_t bide_step_deadline_ns(const struct bide_call *c);
 
-/* Returns the time until then in ms, rounded up, as poll(2) takes it: -1 for
- * never.  If it is 0 while an attempt is in progress, end that attempt;
- * bide_step_resume does nothing then. */
+/* Returns the time at which a waiting call makes its next attempt, unless its
+ * rules change; UINT64_MAX: it does not wait. */
+BIDE_API uint64_t bide_step_wake_ns(const struct bide_call *c);
+
+/* Returns the time until bide_step_deadline_ns in ms, rounded up, as poll(2)
+ * takes it: -1 for never.  If it is 0 while an attempt is in progress, end that
+ * attempt; bide_step_resume does nothing then. */
 BIDE_API int bide_step_poll_ms(const struct bide_call *c);
 
 /* Returns the time of CLOCK_MONOTONIC or of the clock of bide_open_with. */

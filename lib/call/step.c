@@ -232,6 +232,17 @@ bide_step_ended_by(struct bide_call *c, const struct bide_outcome *o)
     return bide_step_ended(c, *o);
 }
 
+void
+bide_step_set_watch(struct bide_call *c, struct bide_watch *w)
+{
+    struct call *k = call_of(c);
+
+    if (k->state == CALL_ATTEMPT && !atomic_load(&k->watch) && w) {
+        watch_enter(w);
+        atomic_store(&k->watch, w);
+    }
+}
+
 enum bide_next
 bide_step_resume(struct bide_call *c)
 {
@@ -263,6 +274,14 @@ bide_step_deadline_ns(const struct bide_call *c)
     default:
         return UINT64_MAX;
     }
+}
+
+uint64_t
+bide_step_wake_ns(const struct bide_call *c)
+{
+    const struct call *k = look_at(c);
+
+    return k->state == CALL_WAITING ? k->machine.wake_ns : UINT64_MAX;
 }
 
 /* ---- time ---- */

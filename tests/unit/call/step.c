@@ -26,8 +26,10 @@ steps_return_the_time_of_the_next_attempt(void **state)
     assert_int_equal(bide_call_attempt(&c)->number, 1);
     assert_true(bide_step_deadline_ns(&c) == UINT64_MAX);
     s->now += 3 * MS;
+    assert_true(bide_step_wake_ns(&c) == UINT64_MAX);
     assert_int_equal(bide_step_ended(&c, bide_http(503, NULL)), BIDE_WAIT);
     assert_int_equal(bide_step_deadline_ns(&c), t0 + 103 * MS);
+    assert_int_equal(bide_step_wake_ns(&c), t0 + 103 * MS);
     s->now = t0 + 103 * MS - 1;
     assert_int_equal(bide_step_resume(&c), BIDE_WAIT);
     assert_int_equal(bide_step_deadline_ns(&c), t0 + 103 * MS);

@@ -328,6 +328,35 @@ cancelling_from_a_thread_wakes_the_loop(void **state)
 
 /* ---- freeing ---- */
 
+/* A binding begins calls without a watch, because most succeed at once. */
+static void
+a_call_gets_its_watch_after_a_failed_attempt(void **state)
+{
+    struct scene *s = *state;
+    struct loop l = {0};
+    struct bide_watch *other;
+
+    scene_start(s, shop);
+    assert_int_equal(bide_watch_new(s->b, &l.watch), 0);
+    assert_int_equal(bide_watch_new(s->b, &other), 0);
+    bide_step_set_watch(&l.call, l.watch); /* has not begun */
+    assert_int_equal(bide_step_begin(&l.call, scene_policy(s, "shop"), NULL),
+                     BIDE_GO);
+    bide_step_set_watch(&l.call, NULL);
+    bide_step_set_watch(&l.call, l.watch);
+    bide_step_set_watch(&l.call, other); /* has one */
+    assert_int_equal(bide_step_ended(&l.call, bide_http(503, NULL)), BIDE_WAIT);
+    /* The call waits for an hour, and looks again within 5 s. */
+    assert_true(bide_step_wake_ns(&l.call) > bide_step_deadline_ns(&l.call));
+    bide_watch_clear(l.watch);
+    scene_set(s, "shop", "wait_initial", "2h");
+    assert_true(readable(l.watch, 60000));
+    assert_int_equal(bide_watch_clear(l.watch), 1);
+    assert_int_equal(bide_watch_clear(other), 0);
+    bide_watch_free(other);
+    end_loop(&l);
+}
+
 static void
 calls_outlive_their_watch(void **state)
 {
@@ -365,6 +394,7 @@ main(void)
         SCENE(a_loop_whose_call_was_refused_hears_that_it_may_begin),
         SCENE(cancelling_rings_only_the_watch_of_the_call),
         SCENE(cancelling_from_a_thread_wakes_the_loop),
+        SCENE(a_call_gets_its_watch_after_a_failed_attempt),
         SCENE(calls_outlive_their_watch),
     };
 

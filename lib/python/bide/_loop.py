@@ -1,0 +1,206 @@
+"""Calls of coroutines: waits in asyncio's loops, and time limits of attempts.
+
+Each loop has a listener for each registry, with a watch of its own: the library
+rings it when calls of this loop must be decided again."""
+from __future__ import annotations
+
+import asyncio
+import os
+import weakref
+from typing import Any, Dict, Optional, Set, Tuple
+
+from . import _bide
+from ._result import Result, result_of
+from ._run import GO, RUNNING, WAIT, _running, begin, finish, meaning, outcome_of
+from .outcomes import Outcome, classify
+
+
+class Listener:
+    """Wakes the waiting calls of one loop and registry."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, registry: Any) -> None:
+        self.process = os.getpid()
+        self.watch = _bide.watch(registry._box)
+        self._loop = weakref.ref(loop)
+        self._waiting: Set[asyncio.Future[None]] = set()
+
+    def _ring(self) -> None:
+        if _bide.watch_clear(self.watch):
+            for future in self._waiting:
+                _wake(future)
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleeps until the time is over or the watch rings."""
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        timer = loop.call_later(seconds, _wake, future)
+        if not self._waiting:
+            loop.add_reader(_bide.watch_fd(self.watch), self._ring)
+        self._waiting.add(future)
+        try:
+            await future
+        finally:
+            timer.cancel()
+            self._waiting.discard(future)
+            if not self._waiting:
+                loop.remove_reader(_bide.watch_fd(self.watch))
+
+
+def _wake(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+_listeners: "weakref.WeakKeyDictionary[Any, weakref.WeakKeyDictionary[Any, Listener]]" = \
+    weakref.WeakKeyDictionary()
+
+
+def listener_of(registry: Any) -> Listener:
+    """Returns the listener of the running loop; a forked process has its own."""
+    loop = asyncio.get_running_loop()
+    of_loop = _listeners.get(loop)
+    if of_loop is None:
+        of_loop = _listeners.setdefault(loop, weakref.WeakKeyDictionary())
+    listener = of_loop.get(registry)
+    if listener is None or listener.process != os.getpid():
+        listener = of_loop[registry] = Listener(loop, registry)
+    return listener
+
+
+def watch_of(policy: Any) -> Any:
+    """Returns the watch of the running loop for the registry of a policy."""
+    return listener_of(policy._registry()).watch
+
+
+async def wait(policy: Any, call: Any) -> int:
+    """Sleeps until a call no longer waits, and returns its state."""
+    registry = policy._registry()
+    if registry.no_wait:
+        await asyncio.sleep(0)
+        return _bide.wait(call)
+    listener = listener_of(registry)
+    while True:
+        left = _bide.state(call)[1]
+        if left > 0:
+            await listener.sleep(left)
+        state = _bide.resume(call)
+        if state != WAIT:
+            return state
+
+
+class Limit:
+    """Cancels the code of a block of the running task after some seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._is_over = False
+
+    def _expire(self) -> None:
+        self._is_over = True
+        self._task.cancel()
+
+    def __enter__(self) -> "Limit":
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._cancelled = task.cancelling() if hasattr(task, "cancelling") else 0
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._expire)
+        return self
+
+    def end(self, error: Optional[BaseException]) -> Optional[BaseException]:
+        """Returns the exception of the code; TimeoutError if its time was over."""
+        self._timer.cancel()
+        if not self._is_over:
+            return error
+        left = self._task.uncancel() if hasattr(self._task, "uncancel") else self._cancelled
+        if isinstance(error, asyncio.CancelledError) and left <= self._cancelled:
+            over = asyncio.TimeoutError("the attempt took longer than its time limit")
+            over.__cause__ = error
+            return over
+        return error
+
+
+async def _attempt(call: Any, awaitable: Any) -> Any:
+    """Awaits an attempt, as long as its time limit allows."""
+    left = _bide.state(call)[1]
+    if left == float("inf"):
+        return await awaitable
+    limit = Limit(left)
+    raised: Optional[BaseException] = None
+    with_value: Any = None
+    limit.__enter__()
+    try:
+        with_value = await awaitable
+    except BaseException as error:  # pylint: disable=broad-except
+        raised = error
+    raised = limit.end(raised)
+    try:
+        if raised is not None:
+            raise raised
+        return with_value
+    finally:
+        raised = None
+
+
+async def run_async(policy: Any, call: Any, state: int, function: Any, args: Any, kwargs: Any,
+                    outcome: Optional[Outcome], value: Any, raised: Optional[Exception],
+                    first: Any = None) -> Tuple[Any, Optional[Exception]]:
+    """Runs a call to its end, as _run.run_sync does.  `first` is the awaitable of the
+    first attempt, if it was made before the call began."""
+    try:
+        watch = watch_of(policy)
+        if state == RUNNING:
+            state = begin(policy, call, args, kwargs, watch)
+        else:
+            _bide.set_watch(call, watch)
+        while state == GO:
+            if outcome is None:
+                token = _running.set(call)
+                try:
+                    awaitable, first = first or function(*args, **kwargs), None
+                    value, raised = await _attempt(call, awaitable), None
+                except Exception as error:  # pylint: disable=broad-except
+                    value, raised = None, error
+                finally:
+                    _running.reset(token)
+                outcome = outcome_of(policy, value, raised)
+            state = _bide.ended(call, outcome)
+            outcome = None
+            if state == WAIT:
+                state = await wait(policy, call)
+        return value, raised
+    except BaseException:
+        _bide.abandon(call)
+        raise
+    finally:
+        raised = None
+        if first is not None and hasattr(first, "close"):
+            first.close()
+
+
+async def continue_async(policy: Any, call: Any, state: int, function: Any, args: Any, kwargs: Any,
+                         value: Any, raised: Optional[Exception], verdict: Any) -> Any:
+    """Continues a call of a guarded coroutine function.  Without an exception and a
+    verdict, `value` is the coroutine of the first attempt."""
+    try:
+        first = None
+        outcome = None
+        if raised is not None:
+            outcome = classify(raised)
+        elif verdict is not None:
+            outcome = meaning(verdict)
+        else:
+            first = value
+        value, raised = await run_async(policy, call, state, function, args, kwargs or {}, outcome,
+                                        value, raised, first)
+        return finish(policy, call, value, raised)
+    finally:
+        raised = None
+
+
+async def run(policy: Any, function: Any, args: Any, kwargs: Dict[str, Any]) -> Result[Any]:
+    """Calls a coroutine function under a policy; returns how the call ended."""
+    call = _bide.call(policy._handle())
+    value, raised = await run_async(policy, call, RUNNING, function, args, kwargs, None, None,
+                                    None)
+    return result_of(policy, call, value, raised)
