@@ -118,13 +118,13 @@ counts() {
 }
 
 @test "a process that is left behind with the descriptor delays nothing and changes nothing" {
-    mkfifo go done
+    mkfifo go over
     gives 1 bide exec web sh -c '
-        (read -r _ <go; bide outcome ok; echo "$?" >done) >/dev/null 2>&1 3>&- &
+        (read -r _ <go; bide outcome ok; echo "$?" >over) >/dev/null 2>&1 3>&- &
         bide outcome http.404'
     says "last http.404"
     echo >go
-    read -r status <done
+    read -r status <over
     [ "$status" -eq 0 ]
     gives 0 bide stats web --json
     json 'j["policies"][0]["attempts"] == 1'
@@ -178,7 +178,7 @@ counts() {
     gives 9 bide exec --success-on 9 web sh -c 'bide outcome http.404; exit 9'
     gives 0 bide stats web --json
     json 'j["policies"][0]["calls"]["succeeded"] == 4'
-    for wrong in '' , 9, 9,,3 256 3-1 x -1 1-999999999999999999999; do
+    for wrong in "" "," "9," "9,,3" 256 3-1 x -1 1-999999999999999999999; do
         gives 125 bide exec --success-on "$wrong" web touch ran
         says "must be exit statuses"
     done

@@ -23,7 +23,7 @@ teardown() {
     gives 9 "$BIDE" try 2 --wait 0 --quiet sh -c 'exit 9'
     [ -z "$output" ]
     gives 0 "$BIDE" try unlimited --wait 0 sh -c '[ "$BIDE_ATTEMPT" = 50 ]'
-    gives 127 "$BIDE" try 5 --wait 1h -- "$T/missing"
+    run -127 "$BIDE" try 5 --wait 1h -- "$T/missing"
 }
 
 @test "the waits of try are those of a policy with these keys" {
@@ -153,7 +153,7 @@ screen() {
     exec 5<>over
     tmux -S "$T/tmux" new-session -d -x "$1" -y 20 "sh script" 3>&- 5>&-
     read -r -t 60 _ <&5
-    output=$(tmux -S "$T/tmux" capture-pane -p | sed '/^$/d')
+    output=$(tmux -S "$T/tmux" capture-pane -p | sed "s|  *\$||; /^\$/d")
     tmux -S "$T/tmux" kill-server
 }
 
@@ -161,7 +161,7 @@ screen() {
     screen 100 '"$BIDE" try 2 --wait 0 sh -c "printf \"50 %%\"; exit 2"
         "$BIDE" try 2 --wait 0 sh -c "echo whole >&2; exit 2"
         "$BIDE" try 2 --wait 0 sh -c "printf \"%0100d\" 0; exit 2"'
-    [ "$(sed 's/ *$//' <<<"$output")" = "50 %50 %
+    [ "$output" = "50 %50 %
 bide: try: gave up after 2 attempts, last exit.2 (reason: attempts)
 whole
 whole
