@@ -56,36 +56,28 @@ struct bide {
     bide &operator=(const bide &) = delete;
 
     /* Convert times of bide.h; UINT64_MAX is duration::max(). */
-    static constexpr duration span(uint64_t ns) noexcept
-    {
+    static constexpr duration span(uint64_t ns) noexcept {
         return ns > INT64_MAX ? duration::max() : duration(ns);
     }
-    static constexpr uint64_t count_ns(duration d) noexcept
-    {
+    static constexpr uint64_t count_ns(duration d) noexcept {
         return d == duration::max() ? UINT64_MAX
                : d.count() > 0      ? static_cast<uint64_t>(d.count())
                                     : 0;
     }
 };
 
-class bide::error : public std::runtime_error
-{
+class bide::error : public std::runtime_error {
   public:
-    error(const char *what, int code) : runtime_error(what), code_(code) {}
+    int code; /* a BIDE_E code */
 
-    int code() const noexcept { return code_; } /* a BIDE_E code */
+    error(const std::string &what, int rc) : runtime_error(what), code(rc) {}
 
     /* Throws if the result of a function of bide.h is negative. */
-    static void check(const char *what, int rc)
-    {
+    static void check(const std::string &what, int rc) {
         if (rc < 0) {
-            throw error((std::string(what) + ": " + bide_strerror(rc)).c_str(),
-                        rc);
+            throw error(what + ": " + bide_strerror(rc), rc);
         }
     }
-
-  private:
-    int code_;
 };
 
 /* The result of an attempt.  Those of bide.h are converted to it. */
@@ -94,15 +86,14 @@ struct bide::outcome : bide_outcome {
 
     static outcome ok() noexcept { return bide_ok(); }
     static outcome app(const char *name) noexcept { return bide_app(name); }
-    static outcome http(int status, const char *retry_after = nullptr) noexcept
-    {
+    static outcome http(int status,
+                        const char *retry_after = nullptr) noexcept {
         return bide_http(status, retry_after);
     }
     static outcome error(int number) noexcept { return bide_errno(number); }
 
     /* The codes of errno are errno.NAME, others app.other. */
-    static outcome error(const std::error_code &e) noexcept
-    {
+    static outcome error(const std::error_code &e) noexcept {
         bool is_errno = e.category() == std::generic_category() ||
                         e.category() == std::system_category();
 
@@ -110,13 +101,11 @@ struct bide::outcome : bide_outcome {
     }
 
     /* Returns it with the server's hint to retry after `wait`. */
-    outcome after(duration wait) const noexcept
-    {
+    outcome after(duration wait) const noexcept {
         return bide_outcome_after(*this, count_ns(wait));
     }
 
-    std::string name() const
-    {
+    std::string name() const {
         char text[BIDE_NAME_MAX + 16];
 
         bide_outcome_name(*this, text, sizeof(text));
@@ -125,15 +114,13 @@ struct bide::outcome : bide_outcome {
 };
 
 /* The attempt in progress; valid until it returns. */
-class bide::attempt
-{
+class bide::attempt {
   public:
     explicit attempt(const bide_attempt &a) noexcept : attempt_(a) {}
 
     unsigned number() const noexcept { return attempt_.number; }
     duration timeout() const noexcept { return span(attempt_.timeout_ns); }
-    clock::time_point deadline() const noexcept
-    {
+    clock::time_point deadline() const noexcept {
         return clock::time_point(span(attempt_.deadline_ns));
     }
     int poll_ms() const noexcept { return bide_attempt_poll_ms(&attempt_); }
@@ -145,16 +132,12 @@ class bide::attempt
 
 /* How a call ended: the fields of struct bide_result, and the exception that
  * ended its last attempt. */
-class bide::result : public bide_result
-{
+class bide::result : public bide_result {
   public:
     result(const bide_result &r, std::exception_ptr left) noexcept
-        : bide_result(r), exception_(std::move(left))
-    {
-    }
+        : bide_result(r), exception_(std::move(left)) {}
 
-    explicit operator bool() const noexcept
-    {
+    explicit operator bool() const noexcept {
         return verdict == BIDE_SUCCEEDED;
     }
     duration elapsed() const noexcept { return span(elapsed_ns); }
@@ -168,25 +151,18 @@ class bide::result : public bide_result
     std::exception_ptr exception_;
 };
 
-class bide::failure : public std::runtime_error
-{
+class bide::failure : public std::runtime_error {
   public:
+    bide::result result;
+
     explicit failure(const bide::result &r)
         : runtime_error(std::string(bide_verdict_name(r.verdict)) + " after " +
                         std::to_string(r.attempts) +
                         " attempts: " + bide::outcome(r.outcome).name()),
-          result_(std::make_shared<bide::result>(r))
-    {
-    }
-
-    const bide::result &result() const noexcept { return *result_; }
-
-  private:
-    std::shared_ptr<const bide::result> result_; /* a copy cannot throw */
+          result(r) {}
 };
 
-const bide::result &bide::result::or_throw() const
-{
+const bide::result &bide::result::or_throw() const {
     if (!*this) {
         if (exception_) {
             std::rethrow_exception(exception_);
@@ -198,8 +174,7 @@ const bide::result &bide::result::or_throw() const
 
 /* The table of exceptions: outcomes of types.  A registry has standard(), until
  * registry::set_exceptions; policy::with gives one policy another table. */
-class bide::exceptions
-{
+class bide::exceptions {
   public:
     exceptions() = default; /* no row: all exceptions are thrown on */
 
@@ -209,8 +184,7 @@ class bide::exceptions
     /* Adds a row for `E` and what is derived from it, which is asked before
      * earlier rows.  `make` is an outcome, or a function that returns the
      * outcome of an exception. */
-    template <class E, class Make> exceptions &add(Make make)
-    {
+    template <class E, class Make> exceptions &add(Make make) {
         rows_.push_back([make]() -> std::optional<outcome> {
             try {
                 throw;
@@ -229,8 +203,7 @@ class bide::exceptions
     }
 
     /* Returns the outcome of the exception that is being handled. */
-    std::optional<outcome> find() const
-    {
+    std::optional<outcome> find() const {
         for (auto row = rows_.rbegin(); row != rows_.rend(); ++row) {
             if (std::optional<outcome> found = (*row)()) {
                 return found;
@@ -243,8 +216,7 @@ class bide::exceptions
     std::vector<std::function<std::optional<outcome>()>> rows_;
 };
 
-bide::exceptions bide::exceptions::standard()
-{
+bide::exceptions bide::exceptions::standard() {
     return exceptions()
         .add<std::bad_alloc>(bide_errno(ENOMEM))
         .add<std::system_error>([](const std::system_error &e) {
@@ -254,32 +226,23 @@ bide::exceptions bide::exceptions::standard()
 
 /* A call with a deadline or work of its own, or that other threads may cancel.
  * It must not be moved while it runs. */
-class bide::call
-{
+class bide::call {
   public:
     call() noexcept { bide_call_init(&call_); }
     ~call() { abandon(); }
-    call(call &&from) noexcept : call_(from.call_)
-    {
+    call(call &&from) noexcept : call_(from.call_) {
         bide_call_init(&from.call_);
     }
-    call &operator=(call &&from) noexcept
-    {
-        if (this != &from) {
-            abandon();
-            call_ = from.call_;
-            bide_call_init(&from.call_);
-        }
+    call &operator=(call &&from) noexcept {
+        std::swap(call_, from.call_);
         return *this;
     }
 
-    void set_deadline(clock::time_point at) noexcept
-    {
+    void set_deadline(clock::time_point at) noexcept {
         bide_call_set_deadline_ns(&call_, count_ns(at.time_since_epoch()));
     }
     void set_work(std::string_view bytes, const char *type = nullptr,
-                  const char *key = nullptr)
-    {
+                  const char *key = nullptr) {
         bide_work work = {};
 
         work.bytes = bytes.data();
@@ -289,14 +252,12 @@ class bide::call
         error::check("bide_call_set_work", bide_call_set_work(&call_, &work));
     }
     void cancel() noexcept { bide_call_cancel(&call_); }
-    bool is_cancelled() const noexcept
-    {
+    bool is_cancelled() const noexcept {
         return bide_call_is_cancelled(&call_);
     }
 
     /* Ends the call as cancelled.  An exception of a hook goes no further. */
-    void abandon() noexcept
-    {
+    void abandon() noexcept {
         try {
             bide_call_abandon(&call_);
         } catch (...) {
@@ -308,25 +269,20 @@ class bide::call
     bide_call call_;
 };
 
-class bide::policy
-{
+class bide::policy {
   public:
     policy(bide_policy *p, std::shared_ptr<const exceptions> table) noexcept
-        : policy_(p), table_(std::move(table))
-    {
-    }
+        : policy_(p), table_(std::move(table)) {}
 
     /* Runs `attempt` until it succeeds or the rules end the call.  It is called
      * with a const bide::attempt & or without an argument; it returns an
      * outcome, or nothing, which is success. */
-    template <class Attempt> result run(Attempt &&attempt) const
-    {
+    template <class Attempt> result run(Attempt &&attempt) const {
         call c;
 
         return run(c, attempt);
     }
-    template <class Attempt> result run(call &c, Attempt &&attempt) const
-    {
+    template <class Attempt> result run(call &c, Attempt &&attempt) const {
         held<std::remove_reference_t<Attempt>> h{attempt, *table_, nullptr};
         ending end{c};
 
@@ -334,8 +290,7 @@ class bide::policy
         return result(*bide_call_result(c.get()), std::move(h.left));
     }
 
-    policy with(exceptions table) const
-    {
+    policy with(exceptions table) const {
         return policy(policy_,
                       std::make_shared<const exceptions>(std::move(table)));
     }
@@ -348,13 +303,12 @@ class bide::policy
         const exceptions &table;
         std::exception_ptr left; /* the last attempt */
 
-        static bide_outcome make(const bide_attempt *a, void *self)
-        {
+        static bide_outcome make(const bide_attempt *a, void *self) {
             held &h = *static_cast<held *>(self);
 
             try {
                 h.left = nullptr;
-                return h.call(attempt(*a));
+                return outcome_of(h.run, attempt(*a));
             } catch (...) {
                 /* pthread_cancel unwinds without an exception. */
                 if ((h.left = std::current_exception())) {
@@ -366,22 +320,19 @@ class bide::policy
             }
         }
 
-        outcome call(const attempt &a)
-        {
-            if constexpr (!std::is_invocable_v<Attempt &, const attempt &>) {
-                return outcome_of([this] { return run(); });
-            } else {
-                return outcome_of([this, &a] { return run(a); });
-            }
-        }
-
-        template <class Run> static outcome outcome_of(Run &&r)
-        {
-            if constexpr (std::is_void_v<decltype(r())>) {
-                r();
+        static outcome outcome_of(Attempt &run, const attempt &a) {
+            auto go = [&]() -> decltype(auto) {
+                if constexpr (std::is_invocable_v<Attempt &, const attempt &>) {
+                    return run(a);
+                } else {
+                    return run();
+                }
+            };
+            if constexpr (std::is_void_v<decltype(go())>) {
+                go();
                 return bide_ok();
             } else {
-                return r();
+                return go();
             }
         }
     };
@@ -396,41 +347,23 @@ class bide::policy
     std::shared_ptr<const exceptions> table_;
 };
 
-class bide::registry
-{
+class bide::registry {
   public:
     /* Open a registry as bide_open and bide_open_with do; throw bide::error. */
     explicit registry(const char *dir = nullptr, unsigned flags = 0)
-        : registry(bide_options{dir, flags, 0, 0, nullptr, nullptr, 0})
-    {
-    }
-    explicit registry(bide_options o)
-    {
+        : registry(bide_options{dir, flags, 0, 0, nullptr, nullptr, 0}) {}
+    explicit registry(bide_options o) {
         o.hooks_size = o.hooks ? sizeof(*o.hooks) : 0;
-        error::check("bide_open", bide_open_with(&o, sizeof(o), &bide_));
-    }
-    ~registry() { close(); }
-    registry(registry &&from) noexcept
-        : table_(std::move(from.table_)),
-          bide_(std::exchange(from.bide_, nullptr))
-    {
-    }
-    registry &operator=(registry &&from) noexcept
-    {
-        if (this != &from) {
-            close();
-            table_ = std::move(from.table_);
-            bide_ = std::exchange(from.bide_, nullptr);
-        }
-        return *this;
-    }
+        struct bide *b = nullptr;
 
+        error::check("bide_open", bide_open_with(&o, sizeof(o), &b));
+        bide_.reset(b);
+    }
     /* Returns the number of calls that still run; they go on to their end. */
-    int close() noexcept { return bide_close(std::exchange(bide_, nullptr)); }
+    int close() noexcept { return bide_close(bide_.release()); }
 
-    void declare(const char *ini)
-    {
-        int rc = bide_declare(bide_, ini);
+    void declare(const char *ini) {
+        int rc = bide_declare(bide_.get(), ini);
 
         if (rc == BIDE_EINPUT) {
             throw error(bide_declare_error(), rc);
@@ -438,28 +371,32 @@ class bide::registry
         error::check("bide_declare", rc);
     }
     bide::policy policy(const std::string &name,
-                        const std::string &scope = "") const
-    {
+                        const std::string &scope = "") const {
         bide_policy *p;
 
-        error::check(name.c_str(),
-                     bide_lookup(bide_, name.c_str(),
+        error::check(name,
+                     bide_lookup(bide_.get(), name.c_str(),
                                  scope.empty() ? nullptr : scope.c_str(), &p));
         return bide::policy(p, table_);
     }
 
     /* For the policies that are looked up after this. */
-    void set_exceptions(exceptions table)
-    {
+    void set_exceptions(exceptions table) {
         table_ = std::make_shared<const exceptions>(std::move(table));
     }
-    int status() const noexcept { return bide_registry_status(bide_); }
-    struct bide *get() const noexcept { return bide_; }
+    int status() const noexcept { return bide_registry_status(bide_.get()); }
+    struct bide *get() const noexcept {
+        return bide_.get();
+    }
 
   private:
     std::shared_ptr<const exceptions> table_ =
         std::make_shared<const exceptions>(exceptions::standard());
-    struct bide *bide_ = nullptr;
+    struct closer {
+        void operator()(struct bide *b) const noexcept { bide_close(b); }
+    };
+
+    std::unique_ptr<struct bide, closer> bide_;
 };
 
 #endif

@@ -41,7 +41,7 @@ bide_test_fail_(const char *text, const char *file, int line)
 /* The number of outcomes of a script, and of waits that are kept. */
 #define BIDE_TEST_MAX 64
 
-/* A test; its functions are below. */
+/* A test; the functions are below. */
 struct bide_test {
     struct bide *bide; /* for the code under test */
     uint64_t now_ns;   /* the time: a program may add to it */
@@ -53,33 +53,22 @@ struct bide_test {
     uint64_t wait_ns[BIDE_TEST_MAX];
     size_t waits;
     char story[1024];
+    int is_over;
     struct bide_result result;
 };
 
+/* Adds to the story of a call; after the end of a call it begins another. */
 static inline void
 bide_test_add_(struct bide_test *t, const char *before, const char *text)
 {
-    size_t used = strlen(t->story);
+    size_t used = t->is_over ? 0 : strlen(t->story);
 
+    if (t->is_over) {
+        t->is_over = 0;
+        t->waits = 0;
+    }
     snprintf(t->story + used, sizeof(t->story) - used, "%s%s",
              used ? before : "", text);
-}
-
-static inline void
-bide_test_forget_(struct bide_test *t)
-{
-    t->waits = 0;
-    t->story[0] = '\0';
-}
-
-static inline void
-bide_test_begin_(void *arg, const struct bide_call *c,
-                 const struct bide_attempt *attempt)
-{
-    (void)c;
-    if (attempt->number == 1) {
-        bide_test_forget_((struct bide_test *)arg);
-    }
 }
 
 static inline void
@@ -102,11 +91,11 @@ bide_test_wait_(void *arg, const struct bide_call *c, uint32_t attempts,
     char text[32];
 
     (void)c, (void)attempts, (void)outcome;
+    snprintf(text, sizeof(text), "%.9gms", (double)wait_ns / 1e6);
+    bide_test_add_(t, ", ", text);
     if (t->waits < BIDE_TEST_MAX) {
         t->wait_ns[t->waits++] = wait_ns;
     }
-    snprintf(text, sizeof(text), "%.9gms", (double)wait_ns / 1e6);
-    bide_test_add_(t, ", ", text);
 }
 
 static inline void
@@ -116,14 +105,12 @@ bide_test_verdict_(void *arg, const struct bide_call *c,
     struct bide_test *t = (struct bide_test *)arg;
 
     (void)c;
-    if (result->attempts == 0) {
-        bide_test_forget_(t);
-    }
     t->result = *result;
     bide_test_add_(t, ": ", bide_verdict_name(result->verdict));
     if (result->verdict != BIDE_SUCCEEDED) {
         bide_test_add_(t, " by ", bide_reason_name(result->reason));
     }
+    t->is_over = 1;
 }
 
 static inline uint64_t
@@ -140,15 +127,9 @@ bide_test_sleep_(void *arg, uint64_t until_ns)
 
 /* Opens the registry of a test: private, with its clock at 1 s and always the
  * same random numbers.  `ini` (or NULL) declares the rules of policies.  `dir`
- * is NULL, or a registry with the policies to test, which is only read.
- * bide_test_close ends it, and fails the test if a call is still open. */
-#define bide_test_open(t, dir, ini) \
-    bide_test_open_((t), (dir), (ini), __FILE__, __LINE__)
-#define bide_test_close(t) bide_test_close_((t), __FILE__, __LINE__)
-
+ * is NULL, or a registry with the policies to test, which is only read. */
 static inline void
-bide_test_open_(struct bide_test *t, const char *dir, const char *ini,
-                const char *file, int line)
+bide_test_open(struct bide_test *t, const char *dir, const char *ini)
 {
     struct bide_options options;
     struct bide_clock clock;
@@ -162,7 +143,6 @@ bide_test_open_(struct bide_test *t, const char *dir, const char *ini,
     clock.arg = hooks.arg = t;
     clock.now_ns = bide_test_now_;
     clock.sleep_until_ns = bide_test_sleep_;
-    hooks.before_attempt = bide_test_begin_;
     hooks.after_attempt = bide_test_ended_;
     hooks.before_wait = bide_test_wait_;
     hooks.at_verdict = bide_test_verdict_;
@@ -176,18 +156,19 @@ bide_test_open_(struct bide_test *t, const char *dir, const char *ini,
     if (rc || (ini && (rc = bide_declare(t->bide, ini)))) {
         bide_test_fail_(rc == BIDE_EINPUT ? bide_declare_error()
                                           : bide_strerror(rc),
-                        file, line);
+                        __FILE__, __LINE__);
     }
 }
 
+/* Ends the registry of a test; fails the test if a call is still open. */
 static inline void
-bide_test_close_(struct bide_test *t, const char *file, int line)
+bide_test_close(struct bide_test *t)
 {
     int running = bide_close(t->bide);
 
     t->bide = NULL;
     if (running) {
-        bide_test_fail_("a call is still open", file, line);
+        bide_test_fail_("a call is still open", __FILE__, __LINE__);
     }
 }
 
@@ -233,17 +214,14 @@ bide_test_attempt(const struct bide_attempt *attempt, void *arg)
 
 /* Runs a call of the script under a policy: what would this policy do?  Fails
  * the test if `name` is no name of a policy. */
-#define bide_test_run(t, name) bide_test_run_((t), (name), __FILE__, __LINE__)
-
 static inline enum bide_verdict
-bide_test_run_(struct bide_test *t, const char *name, const char *file,
-               int line)
+bide_test_run(struct bide_test *t, const char *name)
 {
     struct bide_policy *policy = NULL;
     int rc = bide_lookup(t->bide, name, NULL, &policy);
 
     if (rc) {
-        bide_test_fail_(bide_strerror(rc), file, line);
+        bide_test_fail_(bide_strerror(rc), __FILE__, __LINE__);
         return BIDE_UNFINISHED;
     }
     return bide_run(policy, bide_test_attempt, t);

@@ -87,7 +87,7 @@ static void results_are_values()
         bad.or_throw();
         CHECK(false);
     } catch (const bide::failure &f) {
-        CHECK(strcmp(f.what(), "exhausted after 3 attempts: app.x") == 0 && f.result().attempts == 3);
+        CHECK(strcmp(f.what(), "exhausted after 3 attempts: app.x") == 0 && f.result.attempts == 3);
     }
     CHECK(p.run([] {}) && p.run([](const bide::attempt &) {}));
     expect_no_call(s);
@@ -380,7 +380,7 @@ static void a_call_can_be_moved_and_has_a_deadline_and_work()
         work.set_work(std::string(BIDE_WORK_MAX + 1, 'x'));
         CHECK(false);
     } catch (const bide::error &e) {
-        CHECK(e.code() == BIDE_EINVAL && strcmp(e.what(), "bide_call_set_work: invalid argument") == 0);
+        CHECK(e.code == BIDE_EINVAL && strcmp(e.what(), "bide_call_set_work: invalid argument") == 0);
     }
     expect_no_call(s);
 }
@@ -393,17 +393,17 @@ static void what_cannot_be_opened_is_thrown()
     try {
         s.policy("Not A Name");
     } catch (const bide::error &e) {
-        caught += e.code() == BIDE_ENAME;
+        caught += e.code == BIDE_ENAME;
     }
     try {
         s.declare("[shop]\nattempts = many\n");
     } catch (const bide::error &e) {
-        caught += e.code() == BIDE_EINPUT && strstr(e.what(), "declared:2:");
+        caught += e.code == BIDE_EINPUT && strstr(e.what(), "declared:2:");
     }
     try {
         bide::registry r(dir, 1u << 31);
     } catch (const bide::error &e) {
-        caught += e.code() == BIDE_EINVAL;
+        caught += e.code == BIDE_EINVAL;
     }
     CHECK(caught == 3 && bide::outcome::app("x").after(std::chrono::seconds(2)).after_ns == 2000000000);
     expect_no_call(s);
