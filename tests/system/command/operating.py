@@ -46,7 +46,7 @@ def skip(why):
 
 def blocks():
     with open(os.path.join(TOP, "cli/man/bide.7"), encoding="utf-8") as file:
-        page = file.read()
+        page = file.read().partition('.SH "MOVING FROM OTHER RULES"')[0]
     found = re.findall(r"^\.nf\n(.*?)\n\.fi$", page, re.S | re.M)
     return [text.replace("\\-", "-").replace("\\(dq", '"').replace("\\e", "\\") for text in found]
 
