@@ -222,7 +222,7 @@ static int
 run_command(struct command_line *line)
 {
     const struct command *command = line->command;
-    char uncounted[1024] = "";
+    char uncounted[1024] = "", unrecorded[160];
     struct role_answer answer;
     int rc = 0, status;
 
@@ -248,6 +248,10 @@ run_command(struct command_line *line)
     }
     status = command->run(line);
     rc = line->registry && !status ? admin_live_failed(line->registry) : 0;
+    if (command->counts && !status && !is_for_programs(line) &&
+        unrecorded_look(line->registry, unrecorded, sizeof(unrecorded))) {
+        printf("\nwarning: %s; see: bide doctor\n", unrecorded);
+    }
     if (*uncounted && !status && !is_for_programs(line)) {
         printf("\nnote: ");
         text_put(stdout, uncounted, false);

@@ -75,6 +75,7 @@ read_recorder_options(struct command_line *line, struct recorder *r)
     int status = 0;
 
     r->line = line;
+    r->how.once = !line->option[OPTION_EVERY];
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && !status; i++) {
         status = read_duration(line, rows[i].option, rows[i].least_ns,
                                rows[i].preset_ns, rows[i].out);

@@ -113,7 +113,7 @@ put_host(FILE *out, struct admin *registry, const char *dir)
     struct history_known past = {0};
     uint64_t trouble_ns = 0;
     int rc, trouble = admin_trouble(registry, &trouble_ns);
-    char host[HOST_SIZE] = "", uncounted[1024];
+    char host[HOST_SIZE] = "", uncounted[1024], unrecorded[160];
 
     gethostname(host, sizeof(host) - 1);
     json_put_text(j, "name", host);
@@ -123,6 +123,9 @@ put_host(FILE *out, struct admin *registry, const char *dir)
     json_put_truth(j, "live", admin_has_live(registry));
     if (uncounted_look(registry, uncounted, sizeof(uncounted))) {
         json_put_text(j, "not_counted", uncounted);
+    }
+    if (unrecorded_look(registry, unrecorded, sizeof(unrecorded))) {
+        json_put_text(j, "not_recorded", unrecorded);
     }
     rc = past_known(admin_past(registry), &past);
     json_put_time(j, "recorded", rc ? 0 : past.last_ns);

@@ -35,6 +35,7 @@ struct top {
     struct trend trend;
     uint64_t read_ns, took_ns; /* CLOCK_MONOTONIC */
     char failure[160];         /* of the last reading; "": none */
+    char unrecorded[160];      /* the recorder has stopped; "": it has not */
     char selected[BIDE_NAME_MAX + 1];
     size_t first;        /* row at the top of the screen */
     char *detail;        /* text about the selected policy; NULL: the list */

@@ -167,6 +167,9 @@ draw_head(struct top *t)
     } else {
         put_at(1, 0, "by %s%s%s", t->by_name ? "name" : now_word(t->sort),
                *t->filter ? ", only " : "", t->filter);
+        attron(alarm_colour(ALARM_WARN));
+        put_at(1, getcurx(stdscr) + 2, "%s", t->unrecorded);
+        attroff(alarm_colour(ALARM_WARN));
     }
 }
 

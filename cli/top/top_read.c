@@ -16,6 +16,7 @@
 #include "cli/out/plot.h"
 #include "cli/out/text.h"
 #include "cli/view/guard.h"
+#include "cli/watch/uncounted.h"
 #include "policy/policy.h"
 #include "rule/histogram.h"
 #include "store/policies/record.h"
@@ -136,6 +137,7 @@ top_read(struct top *t)
             trend_finish(&t->trend, list.registry, begin);
         }
         list_free(&list);
+        unrecorded_look(list.registry, t->unrecorded, sizeof(t->unrecorded));
         admin_close(list.registry);
     }
     snprintf(t->failure, sizeof(t->failure), "%s", rc ? bide_strerror(rc) : "");

@@ -32,7 +32,8 @@ struct check {
     uint64_t now_ns, damaged;
     struct draft perf, more; /* the performance data; a line for each alarm */
     char first[WORDS_SIZE];  /* describes the worst policy */
-    char uncounted[WORDS_SIZE]; /* why calls are not counted; "": they are */
+    char uncounted[WORDS_SIZE];  /* why calls are not counted; "": they are */
+    char unrecorded[WORDS_SIZE]; /* the recorder has stopped; "": it has not */
     struct json *object, *array;
 };
 
@@ -213,10 +214,24 @@ print_unknown_failure(int rc)
     return print_unknown(e.why);
 }
 
+/* Returns the exit status: a recorder that has stopped is a warning. */
+static int
+find_status(const struct check *c)
+{
+    return *c->unrecorded && alarm_is_worse(ALARM_WARN, c->worst)
+               ? ALARM_WARN
+               : (int)c->worst;
+}
+
 static void
 print_first(const struct check *c)
 {
-    printf("BIDE %s - ", status_words[c->worst]);
+    int status = find_status(c);
+
+    printf("BIDE %s - ", status_words[status]);
+    if (status != (int)c->worst) {
+        printf("%s%s", c->unrecorded, c->count > 0 ? "; " : "");
+    }
     if (c->count == 1 || c->worst != ALARM_OK) {
         fputs(c->first, stdout);
     }
@@ -246,6 +261,9 @@ print_all(const struct check *c, const char *perf, const char *more)
     if (c->on[ALARM_UNKNOWN] > 0) {
         fputs("; run: bide record --every 1m", stdout);
     }
+    if (*c->unrecorded && find_status(c) == (int)c->worst) {
+        printf("; %s", c->unrecorded);
+    }
     if (*c->uncounted) {
         fputs("; ", stdout);
         text_put(stdout, c->uncounted, false);
@@ -254,7 +272,7 @@ print_all(const struct check *c, const char *perf, const char *more)
     if (c->count > 1) {
         fputs(more, stdout);
     }
-    return (int)c->worst;
+    return find_status(c);
 }
 
 static int
@@ -264,13 +282,17 @@ print_check_text(struct check *c)
                               (size_t)c->line->count, add_alarm, c);
     bool uncounted =
         uncounted_look(c->line->registry, c->uncounted, WORDS_SIZE);
-    char *perf = draft_take(&c->perf), *more = draft_take(&c->more);
+    char *perf, *more;
     int status;
 
+    unrecorded_look(c->line->registry, c->unrecorded, WORDS_SIZE);
+    perf = draft_take(&c->perf);
+    more = draft_take(&c->more);
     status = !perf || !more ? print_unknown("out of memory")
              : rc           ? print_unknown_failure(rc)
-             : uncounted && c->worst == ALARM_OK ? print_unknown(c->uncounted)
-             : c->count == 0
+             : uncounted && find_status(c) == ALARM_OK
+                 ? print_unknown(c->uncounted)
+             : c->count == 0 && !*c->unrecorded
                  ? print_unknown("no policy has a breaker, or warn_ or "
                                  "crit_ keys, see: bide help keys")
                  : print_all(c, perf, more);
@@ -288,10 +310,14 @@ print_check_json(struct check *c)
     c->array = json_in_array(c->object, "policies");
     rc = admin_each_alarm(c->line->registry, c->line->operands,
                           (size_t)c->line->count, add_alarm, c);
-    status = rc || c->count == 0 ? UNKNOWN : (int)c->worst;
+    if (unrecorded_look(c->line->registry, c->unrecorded, WORDS_SIZE)) {
+        json_put_text(c->object, "not_recorded", c->unrecorded);
+    }
+    status =
+        rc || (c->count == 0 && !*c->unrecorded) ? UNKNOWN : find_status(c);
     if (!rc && uncounted_look(c->line->registry, c->uncounted, WORDS_SIZE)) {
         json_put_text(c->object, "not_counted", c->uncounted);
-        status = c->worst == ALARM_OK ? UNKNOWN : status;
+        status = status == ALARM_OK ? UNKNOWN : status;
     }
     json_put_text(c->object, "status", status_words[status]);
     json_put_count(c->object, "damaged", c->damaged);

@@ -40,6 +40,7 @@ struct metrics {
     bool counts;  /* as far as files tell, services can count calls */
     bool history; /* history can be read, or does not exist yet */
     struct history_known past;
+    bool stopped;        /* the recorder; meant only if one was started */
     uint64_t trouble_ns; /* last time that a service could not read the
                             registry; 0: never */
 };

@@ -162,6 +162,7 @@ metrics_read(struct admin *registry, struct metrics *out)
 {
     struct deferred *deferred;
     char why[256];
+    uint64_t age_ns;
     int rc;
 
     *out = (struct metrics){.registry = registry};
@@ -178,6 +179,8 @@ metrics_read(struct admin *registry, struct metrics *out)
     /* A damaged history does not hide the rest. */
     out->history = admin_each_alarm(registry, NULL, 0, keep_level, out) == 0 &&
                    past_known(admin_past(registry), &out->past) == 0;
+    out->stopped = out->history &&
+                   past_has_stopped(admin_past(registry), &out->past, &age_ns);
     /* Only members of its group may read deferred work. */
     out->queue = admin_deferred(registry, &deferred) == 0 &&
                  deferred_counts(deferred, add_deferred, out) == 0;

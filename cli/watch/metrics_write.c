@@ -94,6 +94,14 @@ write_time(const struct family *f, const struct metrics *m)
     }
 }
 
+static void
+write_recorder(const struct family *f, const struct metrics *m)
+{
+    if (m->history && m->past.every_ns > 0) {
+        put_count(f, NO_LABELS, !m->stopped);
+    }
+}
+
 /* ---- policies ---- */
 
 static void
@@ -339,6 +347,9 @@ static const struct {
      "1 when the history can be read or does not exist yet.", FLAG(history)},
     {"bide_history_recorded_timestamp_seconds", "gauge",
      "When bide record last recorded.", TIME(past.last_ns)},
+    {"bide_recorder_up", "gauge",
+     "Whether the recorder goes on; missing where nobody started one.",
+     .write = write_recorder},
     {"bide_registry_trouble_timestamp_seconds", "gauge",
      "When a service last failed to read the registry.", TIME(trouble_ns)},
     {"bide_policy_version", "gauge",

@@ -56,21 +56,18 @@ find_older_files(struct doctor *d)
 static void
 judge_recording(struct doctor *d)
 {
-    uint64_t last = d->out->known.last_ns;
-    uint64_t now = past_now_ns(admin_past(d->admin));
-    uint64_t most = 2 * d->out->known.every_ns + 60 * SECOND_NS;
+    const struct history_known *k = &d->out->known;
+    struct past *p = admin_past(d->admin);
+    uint64_t age_ns;
 
-    if (last == 0) {
+    if (k->last_ns == 0) {
         doctor_find(d, FINDING_HISTORY_NONE, NULL, NULL);
-        return;
-    }
-    most = most > 600 * SECOND_NS ? most : 600 * SECOND_NS;
-
-    if (last > now + 60 * SECOND_NS) {
+    } else if (k->last_ns > past_now_ns(p) + 60 * SECOND_NS) {
         doctor_find(d, FINDING_HISTORY_IN_FUTURE, NULL, NULL);
-    } else if (now > last && now - last > most) {
-        doctor_find(d, FINDING_HISTORY_STOPPED, NULL, NULL)->age_ns =
-            now - last;
+    } else if (past_has_stopped(p, k, &age_ns)) {
+        doctor_find(d, FINDING_HISTORY_STOPPED, NULL, NULL)->age_ns = age_ns;
+    } else if (!k->every_ns && age_ns > 600 * SECOND_NS) {
+        doctor_find(d, FINDING_HISTORY_ONCE, NULL, NULL)->age_ns = age_ns;
     }
 }
 

@@ -157,9 +157,10 @@ FINDING(HISTORY_ANEW, NOTE, history, "{age} ago: {why}", "", "")
 FINDING(MARKS_REFUSED, NOTE, history, "{count} time{s} counts of earlier "
         "versions joined those of a later one: there was no space to note "
         "where each ends", "", "record more often")
-FINDING(HISTORY_STOPPED, WRONG, history, "nothing was recorded for {age}; the "
-        "statistics since then will be one interval", "{bide} record",
-        RECORD_EVERY_MINUTE)
+FINDING(HISTORY_STOPPED, WRONG, history, "the recorder has stopped: nothing "
+        "was recorded for {age}", "{bide} record", RECORD_EVERY_MINUTE)
+FINDING(HISTORY_ONCE, NOTE, history, "nothing was recorded for {age}, and no "
+        "recorder was ever started", "", RECORD_EVERY_MINUTE)
 FINDING(HISTORY_OLD_FILE, NOTE, history, "{path} ({size}) is the old file, "
         "kept because it was damaged", "", "remove it if nobody wants to "
         "examine it")

@@ -29,11 +29,10 @@ struct recorder {
 static void
 record_once(const struct recorder *r)
 {
-    struct recorder_options how = {r->every_ns,
-                                   {RECORDING_KEEP_MINUTES_NS,
-                                    RECORDING_KEEP_HOURS_NS,
-                                    RECORDING_KEEP_BYTES},
-                                   0};
+    struct recorder_options how = {.every_ns = r->every_ns,
+                                   .keep = {RECORDING_KEEP_MINUTES_NS,
+                                            RECORDING_KEEP_HOURS_NS,
+                                            RECORDING_KEEP_BYTES}};
     struct recorded done;
     struct past past;
 

@@ -95,11 +95,18 @@ int past_each_alarm(struct past *p, char *const *names, size_t count,
 
 /* ---- recording ---- */
 
+/* Reports that a recorder was started and has stopped: recordings are late by
+ * half of its interval and 10 s.  *out_age_ns is the time since the last one.
+ */
+bool past_has_stopped(struct past *p, const struct history_known *k,
+                      uint64_t *out_age_ns);
+
 struct recorder_options {
     uint64_t every_ns; /* length of an interval, recorded once; 0: now */
     struct recording_keep keep;
     uint64_t
         free_after_ns; /* cell_free_unused; 0: as it says, else for tests */
+    bool once;         /* nobody will record the next interval */
 };
 
 /* A policy whose level has changed. */

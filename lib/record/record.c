@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/duration.h"
 #include "base/failure.h"
 #include "registry/announce.h"
 #include "rule/breaker.h"
@@ -189,9 +190,10 @@ record_cells(struct past *p, struct live *l, const struct recorder_options *how,
 {
     struct recording_source from = source_of(p, l);
     struct recording *r;
-    int rc =
-        recording_begin(p->dir, &from, clock_realtime_ns(), how->every_ns, &r);
+    int rc;
 
+    from.once = how->once;
+    rc = recording_begin(p->dir, &from, clock_realtime_ns(), how->every_ns, &r);
     if (rc == RECORDING_DONE) {
         out->done = true;
         return 0;
@@ -340,6 +342,24 @@ rescue_history(struct past *p, struct recorded *out)
         recording_result(r, &out->result);
         recording_end(r);
     }
+}
+
+bool
+past_has_stopped(struct past *p, const struct history_known *k,
+                 uint64_t *out_age_ns)
+{
+    uint64_t now = past_now_ns(p), since = k->last_ns;
+    uint64_t most = k->every_ns + k->every_ns / 2 + 10 * SECOND_NS;
+    struct live *l = past_live(p, false);
+
+    *out_age_ns = now > since ? now - since : 0;
+    if (l && live_header(l)->begun_ns != k->live_begun_ns) {
+        /* Before it began there was nothing to record. */
+        uint64_t begun = live_header(l)->begun_ns - (uint64_t)k->jump_ns;
+
+        since = begun > since ? begun : since;
+    }
+    return l && k->every_ns && now > since && now - since > most;
 }
 
 int

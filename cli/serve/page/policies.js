@@ -198,6 +198,7 @@ function findAlerts(all, now) {
     add("crit", "registry", `a service could not read the registry, ${clock(h.trouble_at, h.time)}: ${h.trouble}`, "bide list");
   }
   if (h.not_counted) add("crit", "not counted", h.not_counted, "bide doctor");
+  if (h.not_recorded) add("warn", "not recorded", h.not_recorded, "bide record --every 1m");
   for (const [part, word] of [["check", "warnings"], ["log", "changes"], ["calls", "calls"]]) {
     const e = now[part + "_error"];
     if (e) add("warn", word, e.error, e.next || "");

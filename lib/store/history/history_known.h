@@ -36,8 +36,9 @@ struct history_known {
     uint64_t lost;       /* cells that lost counts by a damaged base */
     uint64_t unreadable; /* pages and records lost when a file was rescued */
     uint64_t damaged;    /* records and pages, as far as known */
-    uint64_t bytes, every_ns; /* of the file; the recorder's interval */
-    uint32_t cells;           /* names of policies and scopes */
+    uint64_t bytes;
+    uint64_t every_ns; /* the interval of the newest recorder; 0: none */
+    uint32_t cells;    /* names of policies and scopes */
     /* recording_line.h: of the last recording's boot, or zero. */
     uint8_t boot[16];
     uint64_t live_begun_ns, boottime_ns, offset_ns, newest_ns;

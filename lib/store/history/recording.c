@@ -418,7 +418,7 @@ recording_begin(const char *dir, const struct recording_source *from,
         recording_end(r);
         return RECORDING_DONE;
     }
-    r->state.every_ns = every_ns ? every_ns : r->state.every_ns;
+    r->state.every_ns = every_ns && !from->once ? every_ns : r->state.every_ns;
     return begin_interval(r, from, now_ns, out);
 }
 

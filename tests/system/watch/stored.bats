@@ -294,10 +294,32 @@ sys.exit(0 if moved else "no state was found")
 END2
 }
 
+# says_stopped 0|1: check, list, metrics and JSON agree whether the recorder has.
+says_stopped() {
+    local what="the recorder has stopped: nothing was recorded for 12m" status=0
+    [ "$1" -eq 0 ] || status=1
+    gives $status bide check pay
+    [ "$1" -eq 0 ] || [[ $output == "BIDE WARNING - $what; pay: "*" | "* ]]
+    gives $status bide check pay --json
+    json "j.get('not_recorded') == ('$what' if $1 else None)"
+    gives 0 bide list
+    [ "$1" -eq 0 ] && says_not "$what" || says "warning: $what; see: bide doctor"
+    gives 0 bide metrics
+    says_not "bide_recorder_up $1" # missing where nobody started one
+}
+
 @test "a recorder that has stopped is said, one with long steps is none" {
     recorded
     minutes_ago 12
-    mends "nothing was recorded for 12m"
+    gives 0 bide doctor # nobody started a recorder
+    says "note    history" "nothing was recorded for 12m, and no recorder was ever started"
+    says_stopped 0
+    timeout -s INT 2 "$BIDE" --dir "$DIR" record --every 1m || true
+    says_stopped 0
+    minutes_ago 12
+    says_stopped 1
+    mends "the recorder has stopped: nothing was recorded for 12m"
+    says_stopped 0
     rm "$DIR/history/history.mdb"
     timeout -s INT 2 "$BIDE" --dir "$DIR" record --every 15m || true
     minutes_ago 12
