@@ -316,6 +316,8 @@ END
     for i in 1 2 3; do bide exec pay -- true; done
     serve
     cat >prometheus.yml <<END
+global: {evaluation_interval: 1s}
+rule_files: [$TOP/cli/dist/bide-alerts.yml]
 scrape_configs:
   - job_name: bide
     scrape_interval: 1s
@@ -342,6 +344,12 @@ END
     has 'histogram_quantile(0.5, bide_attempt_duration_seconds_bucket{policy="pay",result="succeeded"}) > bool 0' 1
     bide exec pay -- true
     until_it has 'bide_calls_total{policy="pay",verdict="succeeded"}' 4
+    # rules_are HEALTH: succeeds if each rule of ours has it.
+    rules_are() {
+        run curl --silent "http://127.0.0.1:$port/api/v1/rules"
+        json "{r['health'] for g in j['data']['groups'] for r in g['rules']} <= {$1}"
+    }
+    until_it rules_are '"ok"'
 }
 
 @test "the page works in a real browser" {

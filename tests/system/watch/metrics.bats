@@ -65,38 +65,89 @@ is() {
     is bide_history_up 1
 }
 
-@test "the rules for Prometheus count failed calls, and know our metrics" {
-    command -v promtool >/dev/null || skip "needs the package prometheus"
-    local rules=$TOP/cli/dist/bide-alerts.yml name
-    promtool check rules "$rules"
-    traffic
-    bide record
-    bide metrics >all
-    for name in $(grep -o 'bide_[a-z_]*' "$rules" | sort -u); do
-        grep -q "^$name[{ ]" all
+# has_names FILE: fails unless each metric that FILE names is in the file `all`, and
+# each series by its label names.
+has_names() {
+    local name
+    for name in $(grep -oE '\bbide_[a-z_]+[a-z]' "$1" | sed -E 's/_(bucket|sum|count)$//' | sort -u); do
+        case $name in bide_calls | bide_calls_failed | bide_retries) continue ;; esac # of rules
+        grep -q "^# TYPE $name " all || {
+            echo "$1: there is no metric $name"
+            return 1
+        }
     done
+}
+
+# A recorder that goes on, and deferred work.
+everything() {
+    traffic
+    timeout -s INT 2 "$BIDE" --dir "$DIR" record --every 1s || true
+    echo x | bide deferred put later
+    bide metrics >all
+}
+
+@test "the rules for Prometheus fire on each trouble, and know our metrics" {
+    command -v promtool >/dev/null || skip "needs the package prometheus"
+    local rules=$TOP/cli/dist/bide-alerts.yml
+    promtool check rules "$rules"
+    everything
+    has_names "$rules"
     cat >outage.yml <<END
 rule_files: [$rules]
 tests:
   - interval: 1m
     input_series:
-      - {series: 'bide_calls_total{policy="pay",scope="",verdict="aborted"}', values: '0+4x10'}
-      - {series: 'bide_calls_total{policy="pay",scope="a",verdict="refused"}', values: '0+96x10'}
-      - {series: 'bide_calls_total{policy="pay",scope="",verdict="cancelled"}', values: '0+900x10'}
-      - {series: 'bide_calls_total{policy="idle",scope="",verdict="refused"}', values: '5x10'}
+      - {series: 'bide_calls_total{policy="pay",scope="",verdict="aborted"}', values: '0+4x20'}
+      - {series: 'bide_calls_total{policy="pay",scope="a",verdict="refused"}', values: '0+96x20'}
+      - {series: 'bide_calls_total{policy="pay",scope="",verdict="cancelled"}', values: '0+900x20'}
+      - {series: 'bide_calls_total{policy="idle",scope="",verdict="refused"}', values: '5x20'}
+      - {series: 'bide_retries_total{policy="pay",scope="a"}', values: '0+30x20'}
+      - {series: 'bide_attempts_total{policy="pay",scope="a"}', values: '0+120x20'}
+      - {series: 'bide_attempt_duration_seconds_bucket{policy="pay",scope="a",result="failed",le="0.1"}', values: '0x20'}
+      - {series: 'bide_attempt_duration_seconds_bucket{policy="pay",scope="a",result="failed",le="0.3"}', values: '0+60x20'}
+      - {series: 'bide_attempt_duration_seconds_bucket{policy="pay",scope="a",result="failed",le="+Inf"}', values: '0+60x20'}
       - {series: 'bide_breaker_state{policy="pay",scope="",state="half_open"}', values: '0 1 0 1 0 1 0 1 0 1 0'}
       - {series: 'bide_breaker_state{policy="pay",scope="",state="open"}', values: '1 0 1 0 1 0 1 0 1 0 1'}
+      - {series: 'bide_breaker_opened_total{policy="pay",scope="a"}', values: '0+1x20'}
+      - {series: 'bide_budget_refused_total{policy="",scope="",group="shared"}', values: '0+1x20'}
+      - {series: 'bide_budget_refused_total{policy="pay",scope="",group=""}', values: '7x20'}
+      - {series: 'bide_deferred_died_total{policy="mail"}', values: '0x17 1x3'}
+      - {series: 'bide_policy_warning_level{policy="pay"}', values: '1x10 2x10'}
+      - {series: 'bide_counts_up', values: '1x8 0x12'}
+      - {series: 'bide_history_up', values: '1x20'}
+      - {series: 'bide_up', values: '1x20'}
+      - {series: 'bide_registry_trouble_timestamp_seconds', values: '60x20'}
+      - {series: 'bide_recorder_up', values: '1x9 0x11'}
+      - {series: 'bide_history_recorded_timestamp_seconds', values: '0+60x9 540x11'}
+    promql_expr_test:
+      - {expr: 'policy:bide_calls:rate5m{policy="pay"} * 60', eval_time: 8m, exp_samples: [{labels: '{policy="pay"}', value: 100}]}
+      - {expr: 'policy:bide_retries:ratio_rate5m', eval_time: 8m, exp_samples: [{labels: 'policy:bide_retries:ratio_rate5m{policy="pay"}', value: 0.25}]}
+      - {expr: 'round(policy:bide_attempt_duration_seconds:p95_rate5m, 0.01)', eval_time: 8m, exp_samples: [{labels: '{policy="pay"}', value: 0.29}]}
     alert_rule_test:
-      - eval_time: 8m
-        alertname: BideFailedCalls
-        exp_alerts:
-          - exp_labels: {severity: critical, policy: pay}
-            exp_annotations: {summary: 100% of the calls of pay fail, command: bide stats pay}
-      - eval_time: 8m
-        alertname: BideBreakerOpen
-        exp_alerts:
-          - exp_labels: {severity: critical, policy: pay}
-            exp_annotations: {summary: a breaker of pay has not been closed for 5 minutes, command: bide breaker pay}
+END
+    # ALERT TIME LABELS SUMMARY COMMAND; without labels: it does not fire.
+    local alert time labels summary command
+    while IFS='|' read -r alert time labels summary command; do
+        echo "      - {alertname: $alert, eval_time: $time, exp_alerts: [${labels:+{exp_labels: {$labels\}, exp_annotations: {summary: \"$summary\", command: \"$command\"\}\}}]}"
+    done >>outage.yml <<'END'
+BideFailedCalls|8m|severity: critical, policy: pay|100% of the calls of pay fail|bide stats pay
+BideBreakerOpen|8m|severity: critical, policy: pay|the breaker of pay has not been closed for 5 minutes|bide breaker pay
+BideBreakerFlaps|2m
+BideBreakerFlaps|18m|severity: warning, policy: pay, scope: a|the breaker of pay/a opened 15 times in 15 minutes|bide audit pay --since -1h
+BideBudgetRefuses|8m|severity: warning, group: shared|the retry budget of shared has refused retries for 5 minutes|bide list
+BideDeferredDied|16m
+BideDeferredDied|19m|severity: warning, policy: mail|deferred work of mail will not be tried again|bide deferred list mail --dead
+BidePolicyWarning|8m|severity: warning, policy: pay|pay is above its warn_ keys|bide check pay
+BidePolicyCritical|8m
+BidePolicyCritical|12m|severity: critical, policy: pay|pay is above its crit_ keys|bide check pay
+BideNotRead|19m
+BideNotCounted|8m
+BideNotCounted|15m|severity: critical|services cannot count their calls: no other rule can fire|bide doctor
+BideHistoryNotRead|19m
+BideNotFollowed|8m|severity: warning|a service could not read the registry 7m 0s ago|bide doctor
+BideNotFollowed|12m
+BideNotRecorded|8m
+BideNotRecorded|12m|severity: warning|the recorder has stopped: nothing was recorded for 3m 0s|bide record --every 1m
 END
     promtool test rules outage.yml
 }
