@@ -276,7 +276,7 @@ def crc32c(data):
 
 data, moved = bytearray(open(path, "rb").read()), 0
 for at in range(8192, len(data) - 300, 2):
-    if data[at] != ord("m") or data[at + 5:at + 9] != b"\2\0\0\0":
+    if data[at] != ord("m") or data[at + 5:at + 9] != b"\3\0\0\0":
         continue  # the key, its seal, the format
     size = int.from_bytes(data[at - 8:at - 6], "little") - 4
     value = data[at + 5:at + 5 + size]
@@ -299,11 +299,11 @@ says_stopped() {
     local what="the recorder has stopped: nothing was recorded for 12m" status=0
     [ "$1" -eq 0 ] || status=1
     gives $status bide check pay
-    [ "$1" -eq 0 ] || [[ $output == "BIDE WARNING - $what; pay: "*" | "* ]]
+    [ "$1" -eq 0 ] || [[ $output == "BIDE WARNING - $what"*"; pay: "*" | "* ]]
     gives $status bide check pay --json
-    json "j.get('not_recorded') == ('$what' if $1 else None)"
+    json "j.get('not_recorded', '')[:${#what}] == ('$what' if $1 else '')"
     gives 0 bide list
-    [ "$1" -eq 0 ] && says_not "$what" || says "warning: $what; see: bide doctor"
+    [ "$1" -eq 0 ] && says_not "$what" || says "warning: $what" "; see: bide doctor"
     gives 0 bide metrics
     says_not "bide_recorder_up $1" # missing where nobody started one
 }
