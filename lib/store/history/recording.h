@@ -16,9 +16,8 @@ struct recording_source {
     uint64_t begun_ns;                 /* of the live state: CLOCK_REALTIME */
     uint8_t boot[16], registry[16];    /* zeros: not known */
     uint64_t boottime_ns, recorded_ns; /* now; newest recording, or 0 */
-    bool older;                        /* the registry is an older copy */
-    bool put_back; /* the live file is not the one that was made last */
-    bool once;     /* no recorder that goes on: its interval is not noted */
+    bool older, put_back; /* the registry, the live file: not the newest one */
+    bool once; /* no recorder that goes on: its interval is not noted */
 };
 
 /* Takes the lock (waits 5 s at most), opens or makes the file and begins an
