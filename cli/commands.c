@@ -98,7 +98,8 @@ const struct command commands[] = {
     {.name = "set", .usage = "NAME KEY=VALUE...", .section = SECTION_POLICIES,
      .help = "change keys of a policy; waiting calls follow at once",
      .run = set_command, .registry = REGISTRY_NEEDED, .least = 2, .most = -1,
-     .options = EDITS | TAKES(JSON) | TAKES(FOR) | TAKES(DRY_RUN),
+     .options = EDITS | TAKES(JSON) | TAKES(FOR) | TAKES(DRY_RUN) |
+         TAKES(PREVIEW),
      .examples = "bide set payments wait_initial=250ms --note \"INC-311\"\n"
                  "bide set payments attempts=2 --for 10m\n"
                  "bide set mail wait_max=5s --dry-run\n"},
@@ -149,8 +150,7 @@ const struct command commands[] = {
      .section = SECTION_POLICIES,
      .help = "compare two of: version, @TIME, now, other policy, file",
      .run = diff_command, .registry = REGISTRY_NEEDED, .least = 1, .most = 3,
-     .examples = "bide diff payments\n"
-                 "bide diff payments 1 2\n"
+     .examples = "bide diff payments 1 2\n"
                  "bide diff payments mail\n"
                  "bide diff shop.ini\n"},
     {.name = "backup", .usage = "FILE|-", .section = SECTION_POLICIES,

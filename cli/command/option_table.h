@@ -15,6 +15,7 @@
     X(PUBLIC, "public", NULL, "all users may read the registry")               \
     X(PRUNE, "prune", NULL, "delete policies that the files do not contain")   \
     X(DRY_RUN, "dry-run", NULL, "show what would change; change nothing")      \
+    X(PREVIEW, "preview", NULL, "show waits and the last hour, then ask")      \
     X(NOTE, "note", "TEXT", "reason for the change, kept in the log")          \
     X(IF_VERSION, "if-version", "N", "change only if version N is in force")   \
     X(FOR, "for", "DURATION", "revert the change after DURATION")              \

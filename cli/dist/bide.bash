@@ -147,7 +147,7 @@ _bide_choose() {
         operands=_bide_names_then_keys
         ;;
     set)
-        options='--dry-run --note --if-version --for --json --dir --help'
+        options='--dry-run --preview --note --if-version --for --json --dir --help'
         operands=_bide_names_then_keys
         ;;
     unset)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "admin/change.h"
 #include "admin/read.h"
@@ -341,10 +342,97 @@ edit_first_operand(struct command_line *line, bool set)
     return status;
 }
 
+/* ---- set --preview ---- */
+
+/* Runs a command for the policy, with or without KEY=VALUE, and an option; it
+ * may change the operands, so it has its own. */
+static int
+run_for_preview(struct command_line *line, command_fn *run, bool changed,
+                enum option option)
+{
+    struct command_line of = *line;
+    char **operands = calloc((size_t)line->count + 1, sizeof(*operands));
+    int status = operands ? 0 : say_no_memory();
+
+    of.operands = operands;
+    of.option[OPTION_PREVIEW] = NULL;
+    of.option[OPTION_FOR] =
+        run == set_command ? line->option[OPTION_FOR] : NULL;
+    of.option[option] = "";
+    of.count = changed ? line->count : 1;
+    for (int i = 0; i < of.count && !status; i++) {
+        operands[i] = strdup(line->operands[i]);
+        status = operands[i] ? 0 : say_no_memory();
+    }
+    fflush(stdout);
+    status = status ? status : run(&of);
+    for (int i = 0; operands && i < of.count; i++) {
+        free(operands[i]);
+    }
+    free(operands);
+    return status;
+}
+
+/* Asks on a terminal whether to do it.  Returns 0, or the exit status. */
+static int
+ask_to_change(void)
+{
+    char answer[16] = "";
+
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+        puts("\nWithout a terminal to ask on, --preview changes nothing.");
+        return STATUS_NO;
+    }
+    fflush(stdout); /* which keeps a line that is not complete */
+    fputs("\nChange it? [y/N] ", stderr);
+    if (!fgets(answer, sizeof(answer), stdin) ||
+        (strcmp(answer, "y\n") != 0 && strcmp(answer, "yes\n") != 0)) {
+        puts("nothing was changed");
+        return STATUS_NO;
+    }
+    return 0;
+}
+
+/* Shows the change, the waits, and the last hour as it was and as it would have
+ * been, and makes the change if the user wants it. */
+static int
+preview_then_set(struct command_line *line)
+{
+    char version[16];
+    struct record r;
+    int status = say_unless_found(line->registry, line->operands[0], &r);
+
+    if (status) {
+        return status;
+    }
+    snprintf(version, sizeof(version), "%u", r.version);
+    record_free(&r);
+    status = run_for_preview(line, set_command, true, OPTION_DRY_RUN);
+    if (status) {
+        return status;
+    }
+    puts("\nNow:");
+    run_for_preview(line, preview_command, false, OPTION_PREVIEW);
+    puts("\nChanged:");
+    run_for_preview(line, preview_command, true, OPTION_PREVIEW);
+    puts("\nThe last hour:");
+    run_for_preview(line, simulate_command, true, OPTION_REPLAY);
+    status = ask_to_change();
+    if (!line->option[OPTION_IF_VERSION]) {
+        line->option[OPTION_IF_VERSION] = version;
+    }
+    return status ? status : edit_first_operand(line, true);
+}
+
 int
 set_command(struct command_line *line)
 {
-    return edit_first_operand(line, true);
+    if (!line->option[OPTION_PREVIEW]) {
+        return edit_first_operand(line, true);
+    }
+    return line->option[OPTION_JSON] || line->option[OPTION_DRY_RUN]
+               ? say_usage(line, "--preview: without --json and --dry-run")
+               : preview_then_set(line);
 }
 
 int

@@ -204,3 +204,56 @@ else sed -i "s/^wait_max = .*/wait_max = 5/" "$1"; fi'
     gives 0 bide copy pay fast
     says "fast v3"
 }
+
+# ---- set --preview ----
+
+# asked ANSWER WORD...: runs bide set on a terminal; once it asks, runs the commands of
+# standard input, then answers.
+asked() {
+    mkfifo answers
+    script -qefc "$(printf '%q ' "$BIDE" --dir "$DIR" set "${@:2}" --preview)" /dev/null <answers >shown 2>&1 &
+    exec 7>answers
+    until_it grep "Change it" shown
+    eval "$(cat)"
+    printf '%s\n' "$1" >&7
+    status=0
+    wait $! || status=$?
+    exec 7>&-
+    rm answers
+    output=$(tr -d '\r' <shown)
+}
+
+@test "set --preview shows rules, waits and the last hour, and asks" {
+    shop
+    bide set pay retry_on=exit.9 wait=none attempts=2 >/dev/null
+    run bide exec --quiet pay -- sh -c 'exit 9'
+    unchanged asked n pay attempts=3 --note INC-9 </dev/null
+    [ "$status" -eq 1 ]
+    says "pay v2 -> v3" "attempts  2  ->  3" "nothing was changed"
+    says "Then the call gives up: attempts (at most 2)" "Then the call gives up: attempts (at most 3)"
+    [[ $output =~ attempts\ per\ call\ +2.00x\ +2.00x\ +3.00x ]]
+    unchanged asked "" pay attempts=3 </dev/null
+    [ "$status" -eq 1 ]
+    asked y pay attempts=3 --note INC-9 --for 1h </dev/null
+    [ "$status" -eq 0 ]
+    [ "$(bide get pay attempts 2>/dev/null)" = 3 ]
+    gives 0 bide log pay
+    says "INC-9" "until"
+}
+
+@test "set --preview without a terminal changes nothing, and says so" {
+    shop
+    unchanged gives 1 bide set pay attempts=3 --preview
+    says "pay v1 -> v2" "pay: no calls were recorded" "Without a terminal to ask on, --preview changes nothing."
+    unchanged gives 5 bide set pay attempts=lots --preview
+    gives 3 bide set pya attempts=3 --preview
+    gives 2 bide set pay attempts=3 --preview --json
+}
+
+@test "set --preview replaces only the version that it showed" {
+    shop
+    asked y pay attempts=3 <<<"bide set pay attempts=7 >/dev/null"
+    [ "$status" -eq 4 ]
+    says "the version in force is 2, not 1"
+    [ "$(bide get pay attempts)" = 7 ]
+}
