@@ -34,8 +34,7 @@
     X(EVERY, "every", "DURATION", "repeat at each full interval, such as 1m")  \
     X(ON_CHANGE, "on-change", "CMD", "run CMD when a warning level changes")   \
     X(KEEP_MINUTES, "keep-minutes", "DURATION", "keep minutes; default 35d")   \
-    X(KEEP_HOURS, "keep-hours", "DURATION",                                    \
-      "keep per-hour history; default 730d")                                   \
+    X(KEEP_HOURS, "keep-hours", "DURATION", "keep hours; default 730d")        \
     X(KEEP_SIZE, "keep-size", "SIZE", "limit the history file; default 1GiB")  \
     X(ATTEMPTS, "attempts", "N", "show at most N attempts")                    \
     X(JSON, "json", NULL, "print JSON")                                        \
