@@ -113,7 +113,7 @@ static struct recording_result
 record_minute(const char *dir)
 {
     static const struct recorder_options how = {
-        MINUTE, {UINT64_MAX, UINT64_MAX, UINT64_MAX}, 0};
+        .every_ns = MINUTE, .keep = {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
     struct recorded done;
     struct admin *a;
 

@@ -18,7 +18,9 @@ static void
 record(struct scene *s, uint64_t free_after_ns)
 {
     const struct recorder_options how = {
-        1, {UINT64_MAX, UINT64_MAX, UINT64_MAX}, free_after_ns};
+        .every_ns = 1,
+        .keep = {UINT64_MAX, UINT64_MAX, UINT64_MAX},
+        .free_after_ns = free_after_ns};
 
     scene_record(s, &how, NULL);
 }

@@ -9,7 +9,7 @@
 #include "unit/registry/scene.h"
 
 static const struct recorder_options how = {
-    1, {UINT64_MAX, UINT64_MAX, UINT64_MAX}, 0};
+    .every_ns = 1, .keep = {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
 
 /* ---- pending counts ---- */
 

@@ -93,7 +93,7 @@ static void
 be_recorder(const struct scene *s, struct outside *o)
 {
     static const struct recorder_options how = {
-        1, {UINT64_MAX, UINT64_MAX, UINT64_MAX}, 0};
+        .every_ns = 1, .keep = {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
 
     while (atomic_load(&o->now_ns) < 1000 * SECOND + ALL_OF_IT) {
         struct recorded done;
@@ -187,7 +187,7 @@ static void
 history_equals_the_outside_count_whoever_is_killed(void **state)
 {
     static const struct recorder_options last = {
-        1, {UINT64_MAX, UINT64_MAX, UINT64_MAX}, 0};
+        .every_ns = 1, .keep = {UINT64_MAX, UINT64_MAX, UINT64_MAX}};
     struct history_range range = {"pay", 0, UINT64_MAX, true};
     struct scene *s = *state;
     struct outside *o = mmap(NULL, sizeof(*o), PROT_READ | PROT_WRITE,
