@@ -196,52 +196,11 @@ operand_completer(const struct command *command)
     return ":";
 }
 
-/* Returns a command's name as a pattern of `case`, quoted if it has a blank.
- * The result is valid until the next call. */
-static const char *
-case_pattern(const char *name)
-{
-    static char quoted[64];
-
-    if (!strchr(name, ' ')) {
-        return name;
-    }
-    snprintf(quoted, sizeof(quoted), "'%s'", name);
-    return quoted;
-}
-
-/* Writes a case for each first word of commands with two words, with the second
- * words that may follow it. */
-static void
-write_group_cases(void)
-{
-    char group[32];
-
-    for (int i = 0; i < command_count; i++) {
-        const char *name = commands[i].name;
-
-        snprintf(group, sizeof(group), "%.*s", (int)strcspn(name, " "), name);
-        if (command_group(group) != &commands[i]) {
-            continue;
-        }
-        printf("    %s)\n        options='--help'\n"
-               "        operands=_bide_words\n        words='",
-               group);
-        for (int k = i; k < command_count; k++) {
-            if (command_is_group(group, &commands[k])) {
-                printf("%s%s", k > i ? " " : "",
-                       commands[k].name + strlen(group) + 1);
-            }
-        }
-        puts("'\n        ;;");
-    }
-}
-
 static void
 write_command_cases(void)
 {
     for (int i = 0; i < command_count; i++) {
-        printf("    %s)\n        options='", case_pattern(commands[i].name));
+        printf("    '%s')\n        options='", commands[i].name);
         for (int k = 0; k < OPTION_COUNT; k++) {
             if (commands[i].options & (option_set)1 << k &&
                 option_rows[k].help) {
@@ -268,42 +227,25 @@ write_values(void)
     puts("    extends) _bide_names ;;\n    esac\n}\n");
 }
 
-/* Writes the first words of all commands; with `groups` only those of commands
- * with two words, each followed by a blank. */
-static void
-write_first_words(bool groups)
-{
-    char first[32];
-    bool any = false;
-
-    for (int i = 0; i < command_count; i++) {
-        const char *name = commands[i].name;
-        bool two = strchr(name, ' ') != NULL;
-
-        snprintf(first, sizeof(first), "%.*s", (int)strcspn(name, " "), name);
-        if (groups ? command_group(first) == &commands[i]
-                   : !two || command_group(first) == &commands[i]) {
-            printf("%s%s%s", any && !groups ? " " : "", first,
-                   groups ? " " : "");
-            any = true;
-        }
-    }
-}
-
 void
 manual_completion(void)
 {
     write_values();
-    fputs("_bide_commands='", stdout);
-    write_first_words(false);
-    fputs("'\n_bide_groups=' ", stdout);
-    write_first_words(true);
+    fputs("# Commands of two words have a point between them.\n"
+          "_bide_commands='",
+          stdout);
+    for (int i = 0; i < command_count; i++) {
+        const char *name = commands[i].name;
+        int first = (int)strcspn(name, " ");
+
+        printf("%s%.*s%s%s", i > 0 ? " " : "", first, name,
+               name[first] ? "." : "", name[first] ? name + first + 1 : "");
+    }
     fputs("'\n_bide_keys='", stdout);
     for (size_t i = 0; i < policy_key_count; i++) {
         printf("%s%s", i > 0 ? " " : "", policy_keys[i].name);
     }
     puts("'\n\n_bide_choose() {\n    case $command in");
-    write_group_cases();
     write_command_cases();
     puts("    *)\n        options='--dir --help --version'\n"
          "        operands=_bide_first\n        ;;\n    esac\n}");

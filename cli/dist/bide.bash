@@ -62,12 +62,20 @@ _bide_names_then_commands() {
     fi
 }
 
+_bide_first_words() {
+    tr ' ' '\n' <<<"$_bide_commands" | sed 's/\..*//' | uniq
+}
+
 _bide_first() {
-    _bide_words "$_bide_commands"
+    _bide_words "$(_bide_first_words)"
+}
+
+_bide_second() {
+    _bide_words "$(tr ' ' '\n' <<<"$_bide_commands" | sed -n "s/^$command\.//p")"
 }
 
 _bide_topics() {
-    _bide_words "keys outcomes $_bide_commands $_bide_keys"
+    _bide_words "keys outcomes $(_bide_first_words) $_bide_keys"
 }
 
 # tables begin
@@ -107,146 +115,141 @@ _bide_values() {
     esac
 }
 
-_bide_commands='init apply validate export list show get set unset edit copy delete log rollback diff backup restore preview simulate calls wake breaker budget pause resume top stats record audit check metrics serve doctor deferred exec outcome try help version'
-_bide_groups=' deferred '
+# Commands of two words have a point between them.
+_bide_commands='init apply validate export list show get set unset edit copy delete log rollback diff backup restore preview simulate calls wake breaker budget pause resume top stats record audit check metrics serve doctor deferred.put deferred.list deferred.show deferred.stats deferred.requeue deferred.drop deferred.repair deferred.replay deferred.work exec outcome try help version'
 _bide_keys='description extends importance paused attempts max_elapsed deadline attempt_timeout reset_after wait wait_initial wait_min wait_max wait_max_holds wait_factor wait_increment wait_power wait_chain wait_jitter free_retries retry_after retry_after_growth retry_after_max retry_after_spread retry_on never_on success_on throttle_on throttle_wait_initial throttle_wait_max budget budget_kind budget_capacity budget_cost budget_timeout_cost budget_throttle_cost budget_charge budget_deposit budget_refund budget_refill budget_threshold budget_ratio budget_earn budget_min_rate budget_window breaker breaker_failure_rate breaker_consecutive breaker_slow_after breaker_slow_rate breaker_judge breaker_ignore breaker_window breaker_min_calls breaker_min_processes breaker_open_for breaker_open_factor breaker_open_max breaker_probes breaker_probe_failures breaker_probe_timeout defer_wait defer_wait_max defer_jitter defer_expire defer_attempts defer_max defer_lease warn_retry_rate warn_failed_rate warn_p95 warn_breaker crit_retry_rate crit_failed_rate crit_p95 crit_breaker warn_window warn_min_calls'
 
 _bide_choose() {
     case $command in
-    deferred)
-        options='--help'
-        operands=_bide_words
-        words='put list show stats requeue drop repair replay work'
-        ;;
-    init)
+    'init')
         options='--live --group --operators --private --public --adopt --dir --help'
         operands=:
         ;;
-    apply)
+    'apply')
         options='--prune --dry-run --note --if-version --for --verbose --json --dir --help'
         operands=_bide_files
         ;;
-    validate)
+    'validate')
         options='--json --dir --help'
         operands=_bide_files
         ;;
-    export)
+    'export')
         options='--dir --help'
         operands=_bide_names
         ;;
-    list)
+    'list')
         options='--json --sort --all --scopes --dir --help'
         operands=_bide_names
         ;;
-    show)
+    'show')
         options='--version --resolved --declared --json --dir --help'
         operands=_bide_names
         ;;
-    get)
+    'get')
         options='--dir --help'
         operands=_bide_names_then_keys
         ;;
-    set)
+    'set')
         options='--dry-run --preview --note --if-version --for --json --dir --help'
         operands=_bide_names_then_keys
         ;;
-    unset)
+    'unset')
         options='--dry-run --note --if-version --for --json --dir --help'
         operands=_bide_names_then_keys
         ;;
-    edit)
+    'edit')
         options='--note --if-version --json --dir --help'
         operands=_bide_names
         ;;
-    copy)
+    'copy')
         options='--dry-run --note --if-version --json --dir --help'
         operands=_bide_names
         ;;
-    delete)
+    'delete')
         options='--dry-run --note --if-version --json --dir --help'
         operands=_bide_names
         ;;
-    log)
+    'log')
         options='--since --by --patch --json --most --dir --help'
         operands=_bide_names
         ;;
-    rollback)
+    'rollback')
         options='--dry-run --note --if-version --for --layer --json --dir --help'
         operands=_bide_names
         ;;
-    diff)
+    'diff')
         options='--dir --help'
         operands=_bide_names_then_files
         ;;
-    backup)
+    'backup')
         options='--dir --help'
         operands=_bide_files
         ;;
-    restore)
+    'restore')
         options='--force --dir --help'
         operands=_bide_files
         ;;
-    preview)
+    'preview')
         options='--attempts --json --policy --dir --help'
         operands=_bide_names_then_files
         ;;
-    simulate)
+    'simulate')
         options='--for --since --until --json --policy --script --random --calls --fail --outcome --latency --fail-latency --replay --scope --seed --dir --help'
         operands=_bide_names_then_files
         ;;
-    calls)
+    'calls')
         options='--json --watch --most --dir --help'
         operands=:
         ;;
-    wake)
+    'wake')
         options='--dry-run --json --scope --dir --help'
         operands=_bide_names
         ;;
-    breaker)
+    'breaker')
         options='--dry-run --note --if-version --for --json --scope --dir --help'
         operands=_bide_names_then_states
         ;;
-    budget)
+    'budget')
         options='--json --scope --dir --help'
         operands=_bide_names_then_states
         ;;
-    pause)
+    'pause')
         options='--dry-run --note --if-version --for --json --dir --help'
         operands=_bide_names
         ;;
-    resume)
+    'resume')
         options='--dry-run --note --if-version --for --json --dir --help'
         operands=_bide_names
         ;;
-    top)
+    'top')
         options='--dir --help'
         operands=_bide_names
         ;;
-    stats)
+    'stats')
         options='--since --until --by --csv --json --watch --dir --help'
         operands=_bide_names
         ;;
-    record)
+    'record')
         options='--verbose --every --on-change --keep-minutes --keep-hours --keep-size --dir --help'
         operands=:
         ;;
-    audit)
+    'audit')
         options='--verbose --since --until --kind --csv --json --follow --dir --help'
         operands=_bide_names
         ;;
-    check)
+    'check')
         options='--json --dir --help'
         operands=_bide_names
         ;;
-    metrics)
+    'metrics')
         options='--output --dir --help'
         operands=:
         ;;
-    serve)
+    'serve')
         options='--listen --dir --help'
         operands=:
         ;;
-    doctor)
+    'doctor')
         options='--keep-size --json --as --dir --help'
         operands=:
         ;;
@@ -286,23 +289,23 @@ _bide_choose() {
         options='--verbose --json --jobs --until-empty --dir --help'
         operands=_bide_names
         ;;
-    exec)
+    'exec')
         options='--verbose --success-on --scope --stdin --quiet --seed --defer --keep-env --output --dir --help'
         operands=_bide_names_then_commands
         ;;
-    outcome)
+    'outcome')
         options='--after --retry-after --dir --help'
         operands=:
         ;;
-    try)
+    'try')
         options='--verbose --wait --max --jitter --timeout --deadline --success-on --stdin --quiet --seed --output --dir --help'
         operands=_bide_names_then_commands
         ;;
-    help)
+    'help')
         options='--json --dir --help'
         operands=_bide_topics
         ;;
-    version)
+    'version')
         options='--dir --help'
         operands=:
         ;;
@@ -316,7 +319,6 @@ _bide_choose() {
 
 _bide() {
     local cur command='' dir='' place=-1 options operands i word
-    local words='' # _bide_choose sets options, operands and words
     cur=${COMP_WORDS[COMP_CWORD]}
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
@@ -326,16 +328,21 @@ _bide() {
         elif [ -z "$command" ] && [ "${word#-}" = "$word" ]; then
             command=$word
             place=0
-        elif [[ $_bide_groups == *" $command "* ]]; then
+        elif [[ " $_bide_commands" == *" $command."* ]]; then
             [ "${word#-}" = "$word" ] && command+=" $word"
         elif [ "${word#-}" = "$word" ]; then
             place=$((place + 1))
         fi
     done
-    _bide_choose
+    if [[ " $_bide_commands" == *" $command."* ]]; then
+        options='--help'
+        operands=_bide_second
+    else
+        _bide_choose # sets options and operands
+    fi
     case $cur in
     -*) _bide_words "$options" ;;
-    *) "$operands" "$words" ;;
+    *) "$operands" ;;
     esac
 }
 

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "cli/command/command.h"
+#include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/command/signals.h"
 #include "cli/out/text.h"
@@ -26,6 +27,7 @@ struct exec {
     char title[BIDE_NAME_MAX + 8]; /* for messages: "exec NAME" */
     bool try;                      /* bide try, which uses no registry */
     bool success[EXEC_STATUSES];   /* exit statuses of --success-on */
+    uint32_t seed;
     char *const *command;
     bool quiet, verbose;
     bool defer; /* store the command as deferred work if it fails */
@@ -375,23 +377,6 @@ end_by_signal(const struct exec *e, int status)
     return status;
 }
 
-/* Returns false after an error message. */
-static bool
-read_seed(const char *text, uint64_t *out)
-{
-    char *end;
-    uint64_t seed;
-
-    errno = 0;
-    seed = strtoull(text, &end, 10);
-    if (errno || end == text || *end || *text == '-' || seed == 0) {
-        say("--seed %s: not a whole number above 0", text);
-        return false;
-    }
-    *out = seed;
-    return true;
-}
-
 /* Opens the registry and gives the call its watch and its work.  Without a
  * watch, changes are noticed after 5 s. */
 static int
@@ -432,17 +417,16 @@ static int
 run_with_registry(struct exec *e, const struct command_line *line)
 {
     const char *scope = line->option[OPTION_SCOPE];
-    const char *seed = line->option[OPTION_SEED];
     /* The directory of bide try can never exist. */
     struct bide_options options = {.dir = e->try ? "/dev/null/try"
                                                  : line->option[OPTION_DIR],
-                                   .flags = e->try ? BIDE_PRIVATE : 0};
+                                   .flags = e->try ? BIDE_PRIVATE : 0,
+                                   .seed = e->seed};
     int status = EXEC_FAILED, rc;
     uint64_t deadline;
 
     bide_call_init(&e->call);
-    if ((seed && !read_seed(seed, &options.seed)) ||
-        !exec_read_deadline(&deadline)) {
+    if (!exec_read_deadline(&deadline)) {
         return status;
     }
     bide_call_set_deadline_ns(&e->call, deadline);
@@ -454,7 +438,8 @@ run_with_registry(struct exec *e, const struct command_line *line)
     if (rc == BIDE_ENAME && policy_name_ok(e->name)) {
         say_no_name("--scope ", scope);
     } else if (rc == BIDE_EINPUT) {
-        say_why(e->title, exec_try_fault());
+        /* After "declared:LINE: ". */
+        say_why(e->title, strchr(bide_declare_error(), ' ') + 1);
     } else if (rc) {
         say("%s: %s", e->title, bide_strerror(rc));
     } else {
@@ -532,12 +517,13 @@ read_options(struct exec *e, struct command_line *line)
     if (output && strcmp(output, "last") != 0) {
         return say_usage(line, "--output %s: must be last", output);
     }
-    return success && !exec_read_statuses(success, e->success)
-               ? say_usage(line,
-                           "--success-on %s: must be exit statuses, 0 to "
-                           "255, such as 1,64-78",
-                           success)
-               : 0;
+    if (success && !exec_read_statuses(success, e->success)) {
+        return say_usage(line,
+                         "--success-on %s: must be exit statuses, 0 to "
+                         "255, such as 1,64-78",
+                         success);
+    }
+    return number_read_option(line, OPTION_SEED, 1, &e->seed);
 }
 
 int

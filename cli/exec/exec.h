@@ -85,7 +85,6 @@ int exec_reopen(int fd);
 /* ---- what an attempt writes ---- */
 
 struct command_line;
-struct outcome_fault;
 
 #define EXEC_OUTCOME_FD "BIDE_OUTCOME_FD"
 #define EXEC_OUTCOME_FILE "bide-outcome" /* its name in /proc */
@@ -117,10 +116,10 @@ void exec_files_end(struct exec_files *f, const char *title);
  */
 int exec_files_show(struct exec_files *f, const char *title);
 
-/* Reads a line such as "http.503;after=2s" into *out.  Returns false after it
- * has filled `fault`. */
-bool exec_outcome_read(const char *line, struct bide_outcome *out,
-                       struct outcome_fault *fault);
+/* Reads a line such as "http.503;after=2s" into *out.  Returns false if it is
+ * wrong, after a message that begins with `before` (NULL: none). */
+bool exec_outcome_read(const char *line, const char *before,
+                       struct bide_outcome *out);
 
 /* Returns the descriptor of $BIDE_OUTCOME_FD; -1 and the reason in *out_why if
  * it is not the file of outcomes. */
@@ -141,10 +140,8 @@ bool exec_read_deadline(uint64_t *out_ns);
  * they are wrong. */
 bool exec_read_statuses(const char *text, bool out[EXEC_STATUSES]);
 
-/* Declares the policy `try` that the options describe, as bide_declare does.
- * exec_try_fault returns what is wrong after BIDE_EINPUT. */
+/* Declares the policy `try` that the options describe, as bide_declare does. */
 int exec_declare_try(struct bide *b, const struct command_line *line);
-const char *exec_try_fault(void);
 
 /* ---- deferring ---- */
 

@@ -15,18 +15,6 @@ extern char **environ;
 
 /* ---- the environment ---- */
 
-/* Returns the entry "NAME=VALUE" of the environment; NULL if it is not set. */
-static const char *
-find_variable(const char *name, size_t length)
-{
-    for (char **e = environ; *e; e++) {
-        if (strncmp(*e, name, length) == 0 && (*e)[length] == '=') {
-            return *e;
-        }
-    }
-    return NULL;
-}
-
 bool
 exec_defer_names_ok(const char *names)
 {
@@ -43,27 +31,38 @@ exec_defer_names_ok(const char *names)
     }
 }
 
+/* Reports whether the list "A,B" has the name of the entry "NAME=VALUE". */
+static bool
+is_listed(const char *names, const char *entry)
+{
+    size_t length = strcspn(entry, "=");
+
+    while (names && (strncmp(names, entry, length) != 0 ||
+                     (names[length] && names[length] != ','))) {
+        names = strchr(names, ',');
+        names = names ? names + 1 : NULL;
+    }
+    return names != NULL;
+}
+
 /* Returns PATH and the variables of the list "A,B" that are set, as a
  * NULL-terminated array; NULL without memory.  The caller frees only the array.
  */
 static char **
 select_environment(const char *names)
 {
-    size_t most = 1 + (names ? strlen(names) : 0), count = 0;
-    char **kept = calloc(most + 1, sizeof(*kept));
+    size_t count = 0;
+    char **kept;
 
-    if (!kept) {
-        return NULL;
+    while (environ[count]) {
+        count++;
     }
-    kept[count] = (char *)find_variable("PATH", 4);
-    count += kept[count] != NULL;
-    while (names && *names) {
-        size_t length = strcspn(names, ",");
-
-        kept[count] = length > 0 ? (char *)find_variable(names, length) : NULL;
-        count += kept[count] != NULL;
-        names += length;
-        names += *names == ',';
+    kept = calloc(count + 1, sizeof(*kept));
+    count = 0;
+    for (char **e = environ; kept && *e; e++) {
+        if (is_listed("PATH", *e) || is_listed(names, *e)) {
+            kept[count++] = *e;
+        }
     }
     return kept;
 }

@@ -14,7 +14,6 @@
 #include <sys/statvfs.h>
 
 #include "cli/command/say.h"
-#include "policy/outcome.h"
 
 enum {
     OUTCOMES = 0,        /* the other files have the command's descriptors */
@@ -117,7 +116,7 @@ read_report(struct exec_files *f, const char *title)
           from = size > REPORT_BYTES ? size - REPORT_BYTES : 0;
     char text[REPORT_BYTES + 1], *rest = text, *line;
     ssize_t n = pread(f->fd[OUTCOMES], text, REPORT_BYTES, from);
-    struct outcome_fault fault;
+    char before[BIDE_NAME_MAX + 24];
     bool said = false;
 
     for (ssize_t i = 0; i < n; i++) {
@@ -127,14 +126,13 @@ read_report(struct exec_files *f, const char *title)
     if (from > 0) {
         strsep(&rest, "\n"); /* it may lack its beginning */
     }
+    snprintf(before, sizeof(before), "%s: ignored: ", title);
     while ((line = strsep(&rest, "\n"))) {
-        if (*line && exec_outcome_read(line, &f->outcome, &fault)) {
+        if (*line &&
+            exec_outcome_read(line, said ? NULL : before, &f->outcome)) {
             f->reported = true;
-        } else if (*line && !said) {
+        } else if (*line) {
             said = true;
-            say("%s: ignored: %.80s: not an outcome%s%s%s", title, line,
-                *fault.meant ? "; did you mean " : "", fault.meant,
-                *fault.meant ? "?" : "");
         }
     }
 }

@@ -15,21 +15,27 @@
 #include "policy/outcome.h"
 
 bool
-exec_outcome_read(const char *line, struct bide_outcome *out,
-                  struct outcome_fault *fault)
+exec_outcome_read(const char *line, const char *before,
+                  struct bide_outcome *out)
 {
     size_t length = strcspn(line, ";");
+    struct outcome_fault fault;
     struct bide_outcome o;
     char name[128];
 
     snprintf(name, sizeof(name), "%.*s", (int)length, line);
-    if (outcome_read(name, &o, fault) != 0 ||
-        (line[length] &&
-         outcome_read_hint(line + length + 1, &o, fault) != 0)) {
-        return false;
+    if (outcome_read(name, &o, &fault) == 0 &&
+        (!line[length] ||
+         outcome_read_hint(line + length + 1, &o, &fault) == 0)) {
+        *out = o;
+        return true;
     }
-    *out = o;
-    return true;
+    if (before) {
+        say("%s%.80s: %s%s%s%s", before, line, fault.why,
+            *fault.meant ? "; did you mean " : "", fault.meant,
+            *fault.meant ? "?" : "");
+    }
+    return false;
 }
 
 int
@@ -37,17 +43,16 @@ exec_outcome_fd(const char **out_why)
 {
     static const char target[] = "/memfd:" EXEC_OUTCOME_FILE " ";
     const char *text = getenv(EXEC_OUTCOME_FD);
-    int fd = text ? atoi(text) : -1;
     char path[32], name[64] = "";
 
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    snprintf(path, sizeof(path), "/proc/self/fd/%.10s", text ? text : "");
     *out_why = !text ? "only a command that bide exec runs can report one"
                : readlink(path, name, sizeof(name) - 1) < 0
                    ? "the descriptor of BIDE_OUTCOME_FD was closed"
                : strncmp(name, target, sizeof(target) - 1) != 0
                    ? "the descriptor of BIDE_OUTCOME_FD is another file"
                    : NULL;
-    return *out_why ? -1 : fd;
+    return *out_why ? -1 : atoi(text);
 }
 
 /* Writes the line of the command line to `line`.  Returns 0, or the exit status
@@ -57,17 +62,11 @@ make_line(struct command_line *given, char *line, size_t size)
 {
     const char *text = given->operands[0], *after = given->option[OPTION_AFTER],
                *header = given->option[OPTION_RETRY_AFTER];
-    struct outcome_fault fault;
     struct bide_outcome o;
 
-    snprintf(line, size, "%s%s%s\n", text, after ? ";after=" : "",
+    snprintf(line, size, "%s%s%s", text, after ? ";after=" : "",
              after ? after : "");
-    line[strcspn(line, "\n")] = '\0';
-    if (!exec_outcome_read(line, &o, &fault)) {
-        say("%s: %s", line, fault.why);
-        if (*fault.meant) {
-            say("did you mean %s?", fault.meant);
-        }
+    if (!exec_outcome_read(line, "", &o)) {
         return STATUS_INPUT;
     }
     if (header && (after || o.domain != BIDE_DOMAIN_HTTP)) {

@@ -22,42 +22,37 @@
 static const char deadline_name[] = "BIDE_DEADLINE",
                   timeout_name[] = "BIDE_ATTEMPT_TIMEOUT_MS";
 
+enum { MS_NS = 1000000 };
+
 /* ---- limits ---- */
-
-/* Sets a variable; removes it if `value` is UINT64_MAX.  `form` prints
- * thousands and the rest, or a number.  Returns 0; -1 with errno. */
-static int
-set_variable(const char *name, uint64_t value, bool thousandths)
-{
-    char text[32];
-
-    if (thousandths) {
-        snprintf(text, sizeof(text), "%" PRIu64 ".%03" PRIu64, value / 1000,
-                 value % 1000);
-    } else {
-        snprintf(text, sizeof(text), "%" PRIu64, value);
-    }
-    return value == UINT64_MAX ? unsetenv(name) : setenv(name, text, 1);
-}
 
 int
 exec_set_variables(const struct bide_attempt *attempt, uint64_t number,
                    const char *policy)
 {
-    uint64_t at = UINT64_MAX, ms = UINT64_MAX, now = clock_monotonic_ns();
+    uint64_t end = attempt->deadline_ns, now = clock_monotonic_ns(), at;
+    char text[32];
 
-    if (attempt->deadline_ns != UINT64_MAX) {
-        at = attempt->deadline_ns > now ? attempt->deadline_ns - now : 0;
-        at = duration_add(clock_realtime_ns(), at) / 1000000;
-        ms = (attempt->timeout_ns - 1) / 1000000 + 1;
+    unsetenv(deadline_name);
+    unsetenv(timeout_name);
+    unsetenv(EXEC_OUTCOME_FD);
+    snprintf(text, sizeof(text), "%" PRIu64, number);
+    if (setenv("BIDE_ATTEMPT", text, 1) < 0 ||
+        setenv("BIDE_POLICY", policy, 1) < 0) {
+        return -1;
     }
-    return set_variable("BIDE_ATTEMPT", number, false) < 0 ||
-                   setenv("BIDE_POLICY", policy, 1) < 0 ||
-                   set_variable(deadline_name, at, true) < 0 ||
-                   set_variable(timeout_name, ms, false) < 0 ||
-                   unsetenv(EXEC_OUTCOME_FD) < 0
-               ? -1
-               : 0;
+    if (end == UINT64_MAX) {
+        return 0;
+    }
+    at = (clock_realtime_ns() + (end > now ? end - now : 0)) / MS_NS;
+    snprintf(text, sizeof(text), "%" PRIu64 ".%03" PRIu64, at / 1000,
+             at % 1000);
+    if (setenv(deadline_name, text, 1) < 0) {
+        return -1;
+    }
+    snprintf(text, sizeof(text), "%" PRIu64,
+             (attempt->timeout_ns + MS_NS - 1) / MS_NS);
+    return setenv(timeout_name, text, 1);
 }
 
 /* Reads a number of `unit`s; DURATION_NONE if the variable is not set or empty.
@@ -154,12 +149,4 @@ exec_declare_try(struct bide *b, const struct command_line *line)
     rc = ini ? bide_declare(b, ini) : BIDE_ENOMEM;
     free(ini);
     return rc;
-}
-
-const char *
-exec_try_fault(void)
-{
-    const char *fault = strstr(bide_declare_error(), ": ");
-
-    return fault ? fault + 2 : "";
 }

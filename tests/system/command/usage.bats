@@ -185,6 +185,10 @@ completes() {
     [ "$output" = order ]
     completes preview "shop"
     says "shop.ini"
+    completes deferred "re"
+    [ "$output" = $'requeue\nrepair\nreplay' ]
+    completes deferred list "--d"
+    says "--dead"
     completes exec "or"
     [ "$output" = order ]
     completes try 5 "bas"

@@ -103,10 +103,11 @@ counts() {
 
 @test "what is no outcome is said once, and ignored" {
     gives 3 bide exec web sh -c 'printf "what\n\n\0\nhttp.5o3\n" >&$BIDE_OUTCOME_FD; exit 3'
-    [ "$output" = "bide: exec web: ignored: what: not an outcome" ]
+    [ "${#lines[@]}" -eq 1 ]
+    says "bide: exec web: ignored: what: no such outcome: use "
     counts web exit.3=1
     gives 1 bide exec web sh -c 'bide outcome http.404; echo "http.503;after=2" >&$BIDE_OUTCOME_FD'
-    says "ignored: http.503;after=2: not an outcome; did you mean 2ms?" "last http.404"
+    says "ignored: http.503;after=2: a duration needs its unit; did you mean 2ms?" "last http.404"
     gives 3 bide exec web sh -c 'head -c 5000 /dev/zero | tr "\0" x >&$BIDE_OUTCOME_FD; exit 3'
 }
 
@@ -220,6 +221,16 @@ counts() {
         [ "$output" = "bide: exec web: the deadline has passed: nothing was run" ]
     done
     [ ! -e ran ]
+}
+
+@test "commands of deferred work have their limits, and report by exit status" {
+    bide deferred put limited <<<x >/dev/null
+    gives 0 bide exec limited bide deferred replay limited --until-empty --exec \
+        'echo "$BIDE_DEADLINE $BIDE_ATTEMPT_TIMEOUT_MS ${BIDE_OUTCOME_FD-none}" >seen; bide outcome http.503 || true'
+    read -r deadline timeout number <seen
+    [[ $deadline == *.??? ]]
+    [ "$timeout" -le 60000 ]
+    [ "$number" = none ]
 }
 
 @test "limits that cannot be read are refused" {
