@@ -38,6 +38,7 @@ struct exec {
     struct bide_policy *policy;
     struct bide_call call;
     struct bide_watch *watch; /* NULL: none */
+    uint64_t wait_ns;         /* the wait in progress */
     struct exec_signals signals;
     struct exec_input input;
     struct exec_guard guard;
@@ -160,18 +161,28 @@ run_attempt(struct exec *e)
 
 /* ---- between attempts ---- */
 
+/* The hook before a wait: bide_step_deadline_ns is also a time to look for
+ * changes. */
+static void
+note_wait(void *arg, const struct bide_call *c, uint32_t attempts,
+          const struct bide_outcome *outcome, uint64_t wait_ns)
+{
+    struct exec *e = arg;
+
+    (void)c, (void)attempts, (void)outcome;
+    e->wait_ns = wait_ns;
+}
+
 static void
 say_retry(const struct exec *e, struct bide_outcome last)
 {
-    uint64_t until = bide_step_deadline_ns(&e->call),
-             now = clock_monotonic_ns();
     char outcome[80];
 
     bide_outcome_name(last, outcome, sizeof(outcome));
     say("%s: attempt %" PRIu32 " failed: %s; retry %s%s", e->title,
         bide_call_attempt(&e->call)->number, outcome,
-        until > now ? "in " : "at once",
-        until > now ? duration_round(until - now).text : "");
+        e->wait_ns > 0 ? "in " : "at once",
+        e->wait_ns > 0 ? duration_round(e->wait_ns).text : "");
 }
 
 /* Handles the pending signals while no command runs. */
@@ -417,11 +428,14 @@ static int
 run_with_registry(struct exec *e, const struct command_line *line)
 {
     const char *scope = line->option[OPTION_SCOPE];
+    struct bide_hooks hooks = {.arg = e, .before_wait = note_wait};
     /* The directory of bide try can never exist. */
     struct bide_options options = {.dir = e->try ? "/dev/null/try"
                                                  : line->option[OPTION_DIR],
                                    .flags = e->try ? BIDE_PRIVATE : 0,
-                                   .seed = e->seed};
+                                   .seed = e->seed,
+                                   .hooks = &hooks,
+                                   .hooks_size = sizeof(hooks)};
     int status = EXEC_FAILED, rc;
     uint64_t deadline;
 

@@ -193,7 +193,7 @@ counts() {
     read -r deadline timeout now <<<"$output"
     [[ $deadline =~ ^[0-9]+\.[0-9]{3}$ ]]
     # The deadline of the call ends before the limit of the attempt.
-    python3 -c "import sys; d, t, n = map(float, sys.argv[1:]); sys.exit(not (59000 < t <= 60000 and n < d <= n + 60.001))" \
+    python3 -c "import sys; d, t, n = map(float, sys.argv[1:]); sys.exit(not (30000 < t <= 60000 and n < d <= n + 60.001))" \
         "$deadline" "$timeout" "$now"
     date -d "@$deadline" >/dev/null
     gives 0 env BIDE_DEADLINE= BIDE_ATTEMPT_TIMEOUT_MS= "$BIDE" --dir "$DIR" exec web sh -c \
@@ -211,7 +211,7 @@ counts() {
     [ "$output" -le 60000 ]
     BIDE_ATTEMPT_TIMEOUT_MS=5000 gives 0 bide exec limited sh -c 'echo "$BIDE_ATTEMPT_TIMEOUT_MS"'
     [ "$output" -le 5000 ]
-    BIDE_ATTEMPT_TIMEOUT_MS=50 gives 124 bide try 3 sleep 1000
+    BIDE_ATTEMPT_TIMEOUT_MS=1500 gives 124 bide try 3 sleep 1000
     says "last errno.ETIMEDOUT (reason: deadline)"
 }
 
