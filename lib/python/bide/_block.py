@@ -107,10 +107,10 @@ class Block:
         self.raised = error
         return error is not None
 
-    def start(self, watch: Any = None) -> None:
+    def start(self, watch_of: Any = None) -> None:
         """Begins the call."""
         self.call = _bide.call(self.policy._handle())
-        self.state = begin(self.policy, self.call, (), {}, watch)
+        self.state = begin(self.policy, self.call, (), {}, watch_of and watch_of(self.call))
 
     def next(self) -> Optional[Attempt]:
         """Returns the next attempt; None: the call has succeeded."""
@@ -166,9 +166,9 @@ class AsyncBlock(Block):
         self.check()
         try:
             if self.call is None:
-                self.start(_loop.watch_of(self.policy))
+                self.start(_loop.watch_of)
             elif self.state == WAIT:
-                self.state = await _loop.wait(self.policy, self.call)
+                self.state = await _loop.wait(self.call)
         except BaseException:
             if self.call is not None:
                 self.stop()

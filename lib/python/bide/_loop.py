@@ -18,10 +18,10 @@ from .outcomes import Outcome, classify
 class Listener:
     """Wakes the waiting calls of one loop and registry."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, registry: Any) -> None:
+    def __init__(self, registry: Any) -> None:
         self.process = os.getpid()
-        self.watch = _bide.watch(registry._box)
-        self._loop = weakref.ref(loop)
+        self.watch = _bide.watch(registry)
+        self._fd = _bide.watch_fd(self.watch)
         self._waiting: Set[asyncio.Future[None]] = set()
 
     def _ring(self) -> None:
@@ -35,7 +35,7 @@ class Listener:
         future = loop.create_future()
         timer = loop.call_later(seconds, _wake, future)
         if not self._waiting:
-            loop.add_reader(_bide.watch_fd(self.watch), self._ring)
+            loop.add_reader(self._fd, self._ring)
         self._waiting.add(future)
         try:
             await future
@@ -43,7 +43,7 @@ class Listener:
             timer.cancel()
             self._waiting.discard(future)
             if not self._waiting:
-                loop.remove_reader(_bide.watch_fd(self.watch))
+                loop.remove_reader(self._fd)
 
 
 def _wake(future: "asyncio.Future[None]") -> None:
@@ -51,38 +51,43 @@ def _wake(future: "asyncio.Future[None]") -> None:
         future.set_result(None)
 
 
-_listeners: "weakref.WeakKeyDictionary[Any, weakref.WeakKeyDictionary[Any, Listener]]" = \
-    weakref.WeakKeyDictionary()
+# The boxes of open registries, of each loop.
+_listeners: "weakref.WeakKeyDictionary[Any, Dict[Any, Listener]]" = weakref.WeakKeyDictionary()
 
 
-def listener_of(registry: Any) -> Listener:
-    """Returns the listener of the running loop; a forked process has its own."""
-    loop = asyncio.get_running_loop()
-    of_loop = _listeners.get(loop)
-    if of_loop is None:
-        of_loop = _listeners.setdefault(loop, weakref.WeakKeyDictionary())
+def listener_of(registry: Any) -> Optional[Listener]:
+    """Returns the listener of the running loop; a forked process has its own.  None:
+    the registry is closed, or waits take no time there."""
+    if _bide.is_timeless(registry) or not _bide.is_open(registry):
+        return None
+    of_loop = _listeners.setdefault(asyncio.get_running_loop(), {})
     listener = of_loop.get(registry)
     if listener is None or listener.process != os.getpid():
-        listener = of_loop[registry] = Listener(loop, registry)
+        for other in [box for box in of_loop if not _bide.is_open(box)]:
+            del of_loop[other]
+        listener = of_loop[registry] = Listener(registry)
     return listener
 
 
-def watch_of(policy: Any) -> Any:
-    """Returns the watch of the running loop for the registry of a policy."""
-    return listener_of(policy._registry()).watch
+def watch_of(call: Any) -> Any:
+    """Returns the watch for the waits of a call in the running loop, or None."""
+    listener = listener_of(_bide.registry_of(call))
+    return listener and listener.watch
 
 
-async def wait(policy: Any, call: Any) -> int:
+async def wait(call: Any) -> int:
     """Sleeps until a call no longer waits, and returns its state."""
-    registry = policy._registry()
-    if registry.no_wait:
-        await asyncio.sleep(0)
-        return _bide.wait(call)
+    registry = _bide.registry_of(call)
     listener = listener_of(registry)
     while True:
         left = _bide.state(call)[1]
-        if left > 0:
+        if _bide.is_timeless(registry):
+            _bide.advance(registry, left)
+            left = 0
+        if listener is not None and left > 0:
             await listener.sleep(left)
+        else:
+            await asyncio.sleep(left)
         state = _bide.resume(call)
         if state != WAIT:
             return state
@@ -148,10 +153,10 @@ async def run_async(policy: Any, call: Any, state: int, function: Any, args: Any
     """Runs a call to its end, as _run.run_sync does.  `first` is the awaitable of the
     first attempt, if it was made before the call began."""
     try:
-        watch = watch_of(policy)
+        watch = watch_of(call)
         if state == RUNNING:
             state = begin(policy, call, args, kwargs, watch)
-        else:
+        elif watch is not None:
             _bide.set_watch(call, watch)
         while state == GO:
             if outcome is None:
@@ -167,7 +172,7 @@ async def run_async(policy: Any, call: Any, state: int, function: Any, args: Any
             state = _bide.ended(call, outcome)
             outcome = None
             if state == WAIT:
-                state = await wait(policy, call)
+                state = await wait(call)
         return value, raised
     except BaseException:
         _bide.abandon(call)

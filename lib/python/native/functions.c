@@ -137,14 +137,22 @@ FUNCTION(list_names)
     return names;
 }
 
-/* now(registry), advance(registry, seconds): the clock, in seconds. */
+/* now(registry): the time of its clock, in seconds. */
 FUNCTION(read_clock)
 {
     struct box *r;
 
-    return PyArg_ParseTuple(args, "O&", as_registry, &r)
-               ? PyFloat_FromDouble(seconds_of(bide_now_ns(r->pointer)))
-               : NULL;
+    PARSE("O&", as_registry, &r);
+    return PyFloat_FromDouble(seconds_of(bide_now_ns(r->pointer)));
+}
+
+/* is_timeless(registry): its waits take no time. */
+FUNCTION(is_timeless)
+{
+    struct box *r;
+
+    PARSE("O!", box_type, &r);
+    return PyBool_FromLong(r->test_ns != 0);
 }
 
 FUNCTION(advance_clock)
@@ -152,25 +160,23 @@ FUNCTION(advance_clock)
     struct box *r;
     uint64_t ns;
 
-    PARSE("O&O&", as_registry, &r, as_ns, &ns);
+    PARSE("O!O&", box_type, &r, as_ns, &ns);
     if (r->test_ns && ns != UINT64_MAX) {
         advance_test_clock(r, r->test_ns + ns);
     }
-    return PyBool_FromLong(r->test_ns != 0);
+    Py_RETURN_NONE;
 }
 
 /* ---- policies ---- */
 
-/* is_open(handle): its registry is not closed. */
+/* is_open(registry or handle) */
 FUNCTION(is_open)
 {
-    PyObject *handle;
-    const struct box *h;
+    struct box *box;
 
-    PARSE("O", &handle);
-    h = as_box(handle, HANDLE);
-    return h ? PyBool_FromLong(h->owner->pointer && !h->owner->is_closing)
-             : NULL;
+    PARSE("O!", box_type, &box);
+    box = box->kind == HANDLE ? box->owner : box;
+    return PyBool_FromLong(box->pointer && !box->is_closing);
 }
 
 /* lookup(registry, name, scope): a handle. */
@@ -345,6 +351,15 @@ FUNCTION(read_state)
                          seconds_until(b, bide_step_wake_ns(c->pointer)));
 }
 
+FUNCTION(registry_of)
+{
+    struct box *c;
+
+    PARSE("O&", as_call, &c);
+    Py_INCREF(c->owner->owner);
+    return (PyObject *)c->owner->owner;
+}
+
 FUNCTION(read_result)
 {
     struct box *c;
@@ -512,6 +527,8 @@ PyMethodDef native_functions[] = {
     {"status", read_status, METH_VARARGS, NULL},
     {"names", list_names, METH_VARARGS, NULL},
     {"now", read_clock, METH_VARARGS, NULL},
+    {"is_timeless", is_timeless, METH_VARARGS, NULL},
+    {"registry_of", registry_of, METH_VARARGS, NULL},
     {"advance", advance_clock, METH_VARARGS, NULL},
     {"lookup", look_up, METH_VARARGS, NULL},
     {"is_open", is_open, METH_VARARGS, NULL},

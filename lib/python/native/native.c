@@ -171,7 +171,7 @@ as_ns(PyObject *seconds, void *out)
         seconds == Py_None ? (double)INFINITY : PyFloat_AsDouble(seconds);
 
     *(uint64_t *)out = !(value > 0)   ? 0
-                       : value < 1e10 ? (uint64_t)(value * 1e9)
+                       : value < 1e10 ? (uint64_t)(value * 1e9 + 0.5)
                                       : UINT64_MAX;
     return !PyErr_Occurred();
 }
@@ -246,9 +246,11 @@ seconds_of(uint64_t ns)
 double
 seconds_until(const struct bide *b, uint64_t ns)
 {
-    uint64_t now = b && ns != UINT64_MAX ? bide_now_ns(b) : 0;
+    uint64_t now = b ? bide_now_ns(b) : 0;
 
-    return ns == UINT64_MAX || ns > now ? seconds_of(ns) - seconds_of(now) : 0;
+    return ns == UINT64_MAX ? seconds_of(ns)
+           : ns > now       ? seconds_of(ns - now)
+                            : 0;
 }
 
 /* (domain, code, name, seconds of the hint or None) */

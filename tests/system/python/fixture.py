@@ -67,9 +67,17 @@ class RegistryCase(unittest.TestCase):
     def start(self, program, *argv):
         """Starts a program of Python, with the names that most programs use."""
         text = "import asyncio, os, signal, sys, threading, time\nimport bide\n"
-        return subprocess.Popen([sys.executable, "-c", text + textwrap.dedent(program), *argv],
-                                env=self.environment, text=True, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT)
+        process = subprocess.Popen([sys.executable, "-c", text + textwrap.dedent(program), *argv],
+                                   env=self.environment, text=True, stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.addCleanup(self.end, process)
+        return process
+
+    @staticmethod
+    def end(process):
+        """Ends a program of `start`."""
+        process.kill()
+        process.communicate()
 
     def python(self, program, *argv):
         """Runs a program to its end; returns its output."""
@@ -77,6 +85,11 @@ class RegistryCase(unittest.TestCase):
         output, _ = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 0, output)
         return output
+
+    def answer(self, process):
+        """Lets a program go on that reads a line."""
+        process.stdin.write("\n")
+        process.stdin.flush()
 
     def until(self, process, line):
         """Reads what a program prints, up to a line."""
