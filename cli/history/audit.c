@@ -71,7 +71,7 @@ audit_hides(const struct audit *a, const struct audit_entry *e)
 }
 
 char *
-audit_words(const struct audit_entry *e)
+audit_words(const struct audit_entry *e, bool timed)
 {
     char item[80];
     struct draft text = {0};
@@ -89,6 +89,11 @@ audit_words(const struct audit_entry *e)
     snprintf(item, sizeof(item), " of %s %s", text_count(e->calls).text,
              text_plural(e->calls, "call", "calls"));
     draft_text(&text, item);
+    timed = timed && e->end_ns > e->when_ns;
+    draft_text(&text, timed ? " in " : "");
+    draft_text(&text, timed ? duration_round(e->end_ns - e->when_ns).text : "");
+    draft_text(&text, *e->outcome ? ", most often " : "");
+    draft_text(&text, e->outcome);
     return draft_take(&text);
 }
 
@@ -261,6 +266,10 @@ end_interval(struct audit *a)
     }
     e->end_ns = i->end_ns;
     e->calls += i->calls;
+    if (i->most > e->most) {
+        e->most = i->most;
+        strcpy(e->outcome, i->outcome);
+    }
     for (size_t k = 0; k < COUNTER_ROWS; k++) {
         e->count[k] += i->count[k];
     }
@@ -287,6 +296,8 @@ add_calls(void *arg, const struct history_interval *part)
         strcpy(i->scope, part->scope);
     }
     i->calls += figures_calls(part->figures);
+    past_most(admin_past(a->line->registry), part->figures, i->outcome,
+              &i->most);
     for (size_t k = 0; k < COUNTER_ROWS; k++) {
         if (counter_rows[k].flags & COUNTER_IS_FAILED) {
             i->count[k] += part->figures->counter[counter_rows[k].counter];

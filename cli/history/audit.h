@@ -27,7 +27,9 @@ struct audit_entry {
     uint64_t when_ns, end_ns; /* equal if the entry has no duration */
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
     uint64_t calls, count[COUNTER_ROWS]; /* AUDIT_CALLS: of audited rows */
-    uint8_t to;                 /* AUDIT_BREAKER: the new state, STATE_* */
+    uint64_t most;    /* the most attempts with one outcome in an interval, */
+    char outcome[64]; /* and the outcome; "": none */
+    uint8_t to;       /* AUDIT_BREAKER: the new state, STATE_* */
     uint64_t dropped, requeued; /* AUDIT_WORK: number of items */
     char *what;                 /* NULL for AUDIT_CALLS */
     char *who, *note;           /* may be NULL */
@@ -51,9 +53,10 @@ struct audit {
 /* Reports whether --kind leaves the entry out. */
 bool audit_hides(const struct audit *a, const struct audit_entry *e);
 const char *audit_kind_word(enum audit_kind kind);
-/* Returns the text of the entry, such as "12 aborted, 3 dropped of 40 calls",
- * malloc'ed; NULL without memory. */
-char *audit_words(const struct audit_entry *e);
+/* Returns the text of the entry, such as "12 aborted, 3 dropped of 40 calls in
+ * 5m, most often http.503", malloc'ed, `timed` with its duration; NULL without
+ * memory. */
+char *audit_words(const struct audit_entry *e, bool timed);
 
 /* audit_work.c: adds the operators' changes of deferred work.  If these cannot
  * be read, prints a message.  Returns 0 or BIDE_ENOMEM. */

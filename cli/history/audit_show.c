@@ -94,24 +94,6 @@ add_flapping_cell(struct table *t, const struct audit_entry *e,
                                          : ", now half open");
 }
 
-static int
-add_what_cell(struct table *t, const struct audit_entry *e)
-{
-    char *words = audit_words(e);
-
-    if (!words) {
-        return BIDE_ENOMEM;
-    }
-    if (e->end_ns > e->when_ns) {
-        table_cell(t, 3, "%s in %s", words,
-                   duration_round(e->end_ns - e->when_ns).text);
-    } else {
-        table_cell(t, 3, "%s", words);
-    }
-    free(words);
-    return 0;
-}
-
 /* Sets *folded to the number of changes of breakers that are not listed. */
 static int
 add_entry_rows(struct table *t, const struct audit *a, size_t *folded)
@@ -122,6 +104,7 @@ add_entry_rows(struct table *t, const struct audit *a, size_t *folded)
     for (size_t i = 0; i < a->count && rc == 0; i++) {
         const struct audit_entry *e = &a->list[i];
         struct flapping f = {0};
+        char *words;
 
         if (shown[i] || audit_hides(a, e)) {
             continue;
@@ -138,7 +121,10 @@ add_entry_rows(struct table *t, const struct audit *a, size_t *folded)
             add_flapping_cell(t, e, &f);
             *folded += f.count;
         } else {
-            rc = add_what_cell(t, e);
+            words = audit_words(e, true);
+            rc = words ? 0 : BIDE_ENOMEM;
+            table_cell(t, 3, "%s", words ? words : "");
+            free(words);
         }
         if (e->who) {
             table_cell(t, 4, "%s", author_write(e->who, e->uid).text);
@@ -182,7 +168,7 @@ print_sums(const struct audit *a)
         printf("; %s %s of deferred work dropped", text_count(dropped).text,
                text_plural(dropped, "piece", "pieces"));
     }
-    words = kinds[AUDIT_CALLS] > 0 ? audit_words(&sum) : NULL;
+    words = kinds[AUDIT_CALLS] > 0 ? audit_words(&sum, false) : NULL;
     printf("%s%s.\n", words ? "; in total " : "", words ? words : "");
     free(words);
 }
@@ -273,6 +259,7 @@ audit_json(const struct audit *a)
         }
         if (e->kind == AUDIT_CALLS) {
             json_put_count(j, "calls", e->calls);
+            json_put_text(j, "outcome", *e->outcome ? e->outcome : NULL);
             for (size_t k = 0; k < COUNTER_ROWS; k++) {
                 if (counter_rows[k].flags & COUNTER_IS_FAILED) {
                     json_put_count(j, counter_rows[k].name, e->count[k]);
@@ -294,7 +281,7 @@ audit_csv(const struct audit *a)
         if (audit_hides(a, e)) {
             continue;
         }
-        words = audit_words(e);
+        words = audit_words(e, false);
         if (!words) {
             return BIDE_ENOMEM;
         }

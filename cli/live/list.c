@@ -16,11 +16,15 @@
 #include "cli/view/guard.h"
 #include "cli/view/layer.h"
 #include "policy/policy.h"
+#include "record/past.h"
 #include "store/policies/record.h"
 
 /* The figures that --sort takes. */
 static const enum now_figure sortings[] = {NOW_FAILED, NOW_CALLS, NOW_RETRIES,
                                            NOW_P95};
+
+/* Limit of warnings whose beginning is looked up in the history. */
+enum { LOOKED_UP_MAX = 8 };
 
 const char *
 list_row_name(const struct list_row *row)
@@ -35,6 +39,27 @@ list_judge(const struct list_row *row, struct alarm_verdict *out)
     if (row->record && row->policy && row->count) {
         now_judge(row->policy, row->count, &row->worst, out);
     }
+}
+
+static int
+keep_since(void *arg, const struct past_alarm *a)
+{
+    *(uint64_t *)arg = a->recorded.level != ALARM_OK ? a->recorded.since_ns : 0;
+    return 0;
+}
+
+uint64_t
+list_since_ns(struct list *list, const struct list_row *row)
+{
+    char *name = strdup(list_row_name(row));
+    uint64_t since_ns = 0;
+
+    if (name && list->looked_up++ < LOOKED_UP_MAX &&
+        admin_each_alarm(list->registry, &name, 1, keep_since, &since_ns)) {
+        since_ns = 0;
+    }
+    free(name);
+    return since_ns;
 }
 
 double

@@ -38,7 +38,7 @@ struct list {
     struct json *object, *array;
     double *ranks; /* of what is in `array`, in order */
     size_t rank_count;
-    size_t shown;
+    size_t shown, looked_up;
     uint64_t now_ns;
     const char *name; /* of the present policy */
     uint64_t ends_ns; /* the next end of a layer of the present policy; or 0 */
@@ -66,6 +66,9 @@ const char *list_row_name(const struct list_row *row);
 /* Judges the last minute of a policy; ALARM_OK if it was not used, or for an
  * undefined name. */
 void list_judge(const struct list_row *row, struct alarm_verdict *out);
+/* Returns since when the policy has the level that is recorded, in ns; 0:
+ * unknown, or no warning is recorded, or too many were looked up. */
+uint64_t list_since_ns(struct list *list, const struct list_row *row);
 /* Returns the rank of a row by --sort. */
 double list_rank(const struct list *list, const struct list_row *row);
 

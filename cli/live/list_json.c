@@ -71,13 +71,14 @@ put_scopes(struct json *j, const struct policy *p, const struct count *c,
 }
 
 static void
-put_warning(struct json *j, const struct list_row *row)
+put_warning(struct json *j, struct list *list, const struct list_row *row)
 {
     struct alarm_verdict v;
 
     list_judge(row, &v);
     json_put_text(j, "level", alarm_word(v.level));
     json_put_text(j, "warnings", v.words);
+    json_put_time(j, "since", *v.words ? list_since_ns(list, row) : 0);
 }
 
 struct layers {
@@ -164,7 +165,7 @@ list_put_row(struct list *list, const struct list_row *row)
     }
     put_counts(j, c);
     if (row->record) {
-        put_warning(j, row);
+        put_warning(j, list, row);
         guard_put(j, p, &row->worst);
     }
     if (c && c->part_count > 1) {

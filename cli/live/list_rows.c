@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "admin/live.h"
+#include "cli/command/when.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
 #include "cli/view/guard.h"
@@ -217,19 +218,19 @@ add_scope_rows(struct list *list, const char *name, const struct count *c)
 static void
 add_warning(struct list *list, const struct list_row *row)
 {
-    const struct admin_cell *c;
     struct alarm_verdict v;
+    uint64_t since_ns;
 
     list_judge(row, &v);
     if (v.level == ALARM_OK || v.level == ALARM_UNKNOWN) {
         return;
     }
-    c = &row->count->cell;
     table_cell(list->table, WARNING, "%s", alarm_word(v.level));
     table_mark_cell(list->table, WARNING);
-    add_note(&list->warnings, "%s: %s: %s%s%s", alarm_word(v.level), c->name,
-             v.words, c->now_outcome_count > 0 ? "; most often " : "",
-             c->now_outcome_count > 0 ? c->now_outcomes->name : "");
+    since_ns = list_since_ns(list, row);
+    add_note(&list->warnings, "%s: %s: %s%s%s", alarm_word(v.level),
+             list_row_name(row), v.words, since_ns ? ", since " : "",
+             since_ns ? when_write(since_ns, list->now_ns).text : "");
 }
 
 static void

@@ -90,6 +90,9 @@ handle_key(struct top *t, int key)
         break;
     case KEY_HOME:
         move_by(t, -1000000);
+        if (!t->detail) {
+            t->selected[0] = '\0'; /* whichever is first */
+        }
         break;
     case KEY_END:
         move_by(t, 1000000);

@@ -23,6 +23,7 @@ struct top_row {
     bool paused;
     int level; /* enum alarm_level */
     char why[ALARM_WORDS + 64], rules[128];
+    uint64_t since_ns; /* of the level; 0: unknown */
 };
 
 struct top {

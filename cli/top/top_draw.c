@@ -6,17 +6,24 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "cli/command/when.h"
 #include "cli/out/plot.h"
 #include "cli/out/text.h"
 #include "cli/view/guard.h"
 
 enum { GOOD_WIDTH = 100, NAME_LEAST = 12, FOOT_LINES = 4 };
 
-#define ACTIONS "e set  p pause  r resume  b breaker  w wake  R rollback"
+/* The keys of actions; on a narrow screen those that fit. */
+#define ACTIONS                                                      \
+    (COLS >= GOOD_WIDTH                                              \
+         ? "e set  p pause  r resume  b breaker  w wake  R rollback" \
+         : "e set  p pause  b breaker")
 
 static const char help_text[] =
     "bide top\n\n"
     "  Up Down PgUp PgDn   choose a policy, or move through a text\n"
+    "  Home                the first policy, whichever it is\n"
     "  Enter               the policy in detail; again or Esc: back\n"
     "  s                   sort by: failed, calls, retries, p95, name\n"
     "  /                   show only names with this part, or that match *\n\n"
@@ -181,7 +188,10 @@ draw_foot(struct top *t)
 
     if (r) {
         attron(A_BOLD);
-        put_at(y, 0, "%s v%u", r->cell.name, r->version);
+        put_at(y, 0, "%s v%u%s%s", r->cell.name, r->version,
+               r->since_ns ? ", since " : "",
+               r->since_ns ? when_write(r->since_ns, clock_realtime_ns()).text
+                           : "");
         attroff(A_BOLD);
         put_at(y + 1, 0, "  %s", r->rules);
         put_at(y + 2, 0, "  %s%s", r->level ? alarm_word(r->level) : "",
@@ -195,8 +205,8 @@ draw_foot(struct top *t)
                           : "No policies yet. Next: bide apply FILE");
     }
     attron(A_REVERSE);
-    put_at(LINES - 1, 0, "%-*s", COLS,
-           "q quit  ? help  Enter detail  s sort  / filter  " ACTIONS);
+    put_at(LINES - 1, 0, "q quit  ? help  Enter detail  s sort  / filter  %-*s",
+           COLS, ACTIONS);
     attroff(A_REVERSE);
 }
 
@@ -269,11 +279,14 @@ top_draw_text(const char *text, size_t line, size_t column,
 void
 top_draw(struct top *t)
 {
+    char keys[128];
+
     if (t->help) {
         top_draw_text(help_text, 0, 0, "any key: back");
     } else if (t->detail) {
-        top_draw_text(t->detail, t->line, t->column,
-                      "Esc back  q quit  arrows move  " ACTIONS);
+        snprintf(keys, sizeof(keys), "Esc back  q quit  arrows move  %s",
+                 ACTIONS);
+        top_draw_text(t->detail, t->line, t->column, keys);
     } else {
         erase();
         draw_head(t);

@@ -33,7 +33,7 @@ is_chosen(const struct top *t, const char *name)
 }
 
 static void
-fill_row(struct top_row *to, const struct list_row *row)
+fill_row(struct top_row *to, struct list *list, const struct list_row *row)
 {
     const struct admin_cell *c = row->count ? &row->count->cell : NULL;
     struct alarm_verdict v;
@@ -53,9 +53,11 @@ fill_row(struct top_row *to, const struct list_row *row)
     to->worst = row->worst;
     list_judge(row, &v);
     to->level = (int)v.level;
+    to->since_ns = v.level ? list_since_ns(list, row) : 0;
     snprintf(to->why, sizeof(to->why), "%s%s", v.words,
              row->record ? "" : "not defined in the registry");
-    for (size_t i = 0; c && i < c->now_outcome_count && i < 3; i++) {
+    for (size_t i = 0; c && !*v.words && i < c->now_outcome_count && i < 3;
+         i++) {
         size_t used = strlen(to->why);
 
         snprintf(to->why + used, sizeof(to->why) - used, "%s%s %s",
@@ -74,7 +76,7 @@ add_top_row(struct list *list, const struct list_row *row)
     if (is_chosen(t, list_row_name(row))) {
         to = array_add(&t->rows, &t->count, sizeof(*to));
         if (to) {
-            fill_row(to, row);
+            fill_row(to, list, row);
         }
     }
 }
@@ -258,6 +260,7 @@ draw_now(void *arg, const struct admin_cell *c)
         return 0;
     }
     draft_text(out, "\nOutcomes of the last minute:");
+    draft_text(out, c->now_outcome_count > 0 ? "" : "  none");
     for (size_t i = 0; i < c->now_outcome_count; i++) {
         if (c->now_outcomes[i].count > 0) {
             draft_text(out, "  ");

@@ -141,5 +141,17 @@ now_judge(const struct policy *p, const struct count *total,
         seen.breaker_ns = now - worst->transition[0].realtime_ns;
     }
     snprintf(seen.scope, sizeof(seen.scope), "%s", total->worst_scope);
+    for (size_t i = 0; i < total->part_count; i++) {
+        const struct admin_cell *part = &total->parts[i].cell;
+
+        if (counter_failed(&part->now) * 2 > seen.failed) {
+            snprintf(seen.worst_scope, sizeof(seen.worst_scope), "%s",
+                     part->scope);
+        }
+    }
+    if (total->cell.now_outcome_count > 0) {
+        snprintf(seen.outcome, sizeof(seen.outcome), "%s",
+                 total->cell.now_outcomes->name);
+    }
     alarm_judge(p, &seen, out);
 }

@@ -17,7 +17,9 @@ struct judged {
     struct policy *policy;
     struct figures *seen; /* NULL: no counts */
     uint64_t begin_ns;
-    struct alarm_seen now; /* the breaker, and the calls of long intervals */
+    struct alarm_seen now; /* the breaker, the calls of long intervals, and the
+                              scope where calls fail most */
+    uint64_t ahead; /* failed calls of this scope, less those of others */
     struct history_level recorded;
 };
 
@@ -172,6 +174,24 @@ judged_calls(const struct figures *f)
     return figures_calls(f) - f->counter[COUNTER_CANCELLED];
 }
 
+/* Finds the scope that has more failed calls than all others.  One scope at a
+ * time is ahead of the others; the failed calls of these count against it. */
+static void
+compare_scopes(struct judged *one, const struct history_interval *i)
+{
+    uint64_t failed = figures_failed(i->figures);
+
+    if (strcmp(one->now.worst_scope, i->scope) == 0) {
+        one->ahead += failed;
+    } else if (failed > one->ahead) {
+        one->ahead = failed - one->ahead;
+        snprintf(one->now.worst_scope, sizeof(one->now.worst_scope), "%s",
+                 i->scope);
+    } else {
+        one->ahead -= failed;
+    }
+}
+
 /* Adds up the intervals of the last warn_window.  Of a much longer one nobody
  * knows how many of its calls ended in the window: it is left out. */
 static int
@@ -196,6 +216,7 @@ add_interval(void *arg, const struct history_interval *i)
         }
     }
     figures_add(one->seen, i->figures);
+    compare_scopes(one, i);
     one->begin_ns = i->begin_ns < one->begin_ns ? i->begin_ns : one->begin_ns;
     return 0;
 }
@@ -249,12 +270,23 @@ set_recorded_level(void *arg, const char *name,
                : j->visit(j->arg, &alarm);
 }
 
+void
+past_most(struct past *p, const struct figures *f, char out[64], uint64_t *most)
+{
+    for (uint32_t i = 0; i < f->outcome_count; i++) {
+        if (f->outcome[i].count > *most) {
+            *most = f->outcome[i].count;
+            snprintf(out, 64, "%s", past_outcome(p, f->outcome[i].id));
+        }
+    }
+}
+
 static int
 judge_policy(const struct judging *j, const struct judged *one)
 {
     const struct figures *f = one->seen;
     uint64_t window = one->policy->warn_window_ns;
-    uint64_t begin = j->now_ns > window ? j->now_ns - window : 0;
+    uint64_t begin = j->now_ns > window ? j->now_ns - window : 0, most = 0;
     struct past_alarm alarm = {
         .name = one->name,
         .policy = one->policy,
@@ -272,6 +304,10 @@ judge_policy(const struct judging *j, const struct judged *one)
         alarm.seen.attempts = figures_attempts(f);
         alarm.seen.retries = f->counter[COUNTER_RETRIES];
         alarm.seen.p95_ns = figures_at_ns(f, 0.95);
+        if (2 * one->ahead <= alarm.seen.failed) {
+            *alarm.seen.worst_scope = '\0';
+        }
+        past_most(j->past, f, alarm.seen.outcome, &most);
     }
     alarm.seen.damaged = j->damaged > 0;
     if (alarm.seen.calls >= one->policy->warn_min_calls) {

@@ -62,6 +62,10 @@ int past_each_interval(struct past *p, const struct history_range *range,
                        void *arg, struct history_known *out);
 /* Returns the name of an outcome in such figures, owned by `p`. */
 const char *past_outcome(struct past *p, uint32_t id);
+/* Copies the name of the most frequent outcome if it is more frequent than
+ * *most, which it then sets. */
+void past_most(struct past *p, const struct figures *f, char out[64],
+               uint64_t *most);
 /* Fills *out with the statistics that `bide stats` shows, from `f`. */
 void past_figures(const struct figures *f, uint32_t version,
                   struct bide_stats *out);

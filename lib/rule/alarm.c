@@ -101,17 +101,12 @@ judge_breaker(struct alarm_verdict *v, const struct policy *p,
                    ", not closed for ", duration_round(seen->breaker_ns).text);
 }
 
-void
-alarm_judge(const struct policy *p, const struct alarm_seen *seen,
-            struct alarm_verdict *out)
+static void
+judge_rates(struct alarm_verdict *out, const struct policy *p,
+            const struct alarm_seen *seen)
 {
     bool few = seen->calls < p->warn_min_calls;
 
-    memset(out, 0, sizeof(*out));
-    judge_breaker(out, p, seen);
-    if (!has_rates(&p->warn) && !has_rates(&p->crit)) {
-        return;
-    }
     if (!few) {
         judge_rate(out, "retries", seen->retries, seen->attempts,
                    p->warn.retry_rate, p->crit.retry_rate);
@@ -128,5 +123,24 @@ alarm_judge(const struct policy *p, const struct alarm_seen *seen,
                        seen->damaged ? ": " : ": one interval covers ",
                        seen->damaged ? "damaged history"
                                      : duration_round(seen->unclear_ns).text);
+    }
+}
+
+void
+alarm_judge(const struct policy *p, const struct alarm_seen *seen,
+            struct alarm_verdict *out)
+{
+    size_t length;
+
+    memset(out, 0, sizeof(*out));
+    judge_breaker(out, p, seen);
+    if (has_rates(&p->warn) || has_rates(&p->crit)) {
+        judge_rates(out, p, seen);
+    }
+    length = strlen(out->words);
+    if (length > 0 && *seen->outcome) {
+        snprintf(out->words + length, sizeof(out->words) - length,
+                 "; most often %s%s%s", seen->outcome,
+                 *seen->worst_scope ? " in " : "", seen->worst_scope);
     }
 }

@@ -34,6 +34,9 @@ struct alarm_seen {
     uint64_t breaker_ns; /* since then */
     char scope[BIDE_NAME_MAX + 1];
     bool damaged; /* parts of the history could not be read */
+    /* "": unknown, or no scope has more failed calls than all others. */
+    char worst_scope[BIDE_NAME_MAX + 1];
+    char outcome[64]; /* the most frequent one of failed attempts; "": none */
 };
 
 enum { ALARM_WORDS = 224 }; /* for all warnings at once */
@@ -41,7 +44,8 @@ struct alarm_verdict {
     enum alarm_level level;
     bool too_few; /* less than warn_min_calls calls: no rate was judged */
     bool unknown; /* whether there were so few is not known */
-    char words[ALARM_WORDS]; /* "p95 240ms above 200ms"; "": no warning */
+    /* "failed 7% above 5%; most often http.503 in us"; "": no warning */
+    char words[ALARM_WORDS];
 };
 
 /* Reports whether a level is worse than another. */

@@ -6,13 +6,15 @@
  * failed step depends on its importance: without a payment the sale is aborted,
  * the confirmation is deferred, and the number for a statistic is dropped.
  *
- *   purchase --port N [--sales 20] [--rate 5] [--workers 4] [--say] [--json]
+ *   purchase --port N [--sales 20] [--rate 5] [--workers 4] [--scope NAME]
+ *            [--say] [--json]
  *   purchase --port N --later < WORK
  *
- * --say prints a line for each sale while the program runs; --json prints one
- * JSON object for each sale at the end instead of the table.  --later does one
- * deferred step:
- * `bide deferred replay STEP --exec 'purchase --port N --later'`. */
+ * --scope gives the payments a live state of their own, by the server that they
+ * go to.  --say prints a line for each sale while the program runs; --json
+ * prints one JSON object for each sale at the end instead of the table. --later
+ * does one deferred step: `bide deferred replay STEP --exec 'purchase --port N
+ * --later'`. */
 #include <errno.h>
 #include <getopt.h>
 #include <pthread.h>
@@ -53,7 +55,8 @@ struct sale {
 
 static struct shop {
     int port, sales, workers;
-    double rate; /* sales a second */
+    double rate;       /* sales a second */
+    const char *scope; /* of the payments; NULL: none */
     int say, json, later;
     struct bide_policy *policy[STEPS];
     struct sale *sale;
@@ -275,7 +278,10 @@ open_policies(struct bide **bide)
         fprintf(stderr, "purchase: %s\n", bide_declare_error());
     }
     for (int i = 0; rc == 0 && i < STEPS; i++) {
-        rc = bide_lookup(*bide, steps[i].policy, NULL, &shop.policy[i]);
+        int pays = strcmp(steps[i].path, "payment") == 0;
+
+        rc = bide_lookup(*bide, steps[i].policy, pays ? shop.scope : NULL,
+                         &shop.policy[i]);
     }
     if (rc) {
         fprintf(stderr, "purchase: %s\n", bide_strerror(rc));
@@ -291,6 +297,7 @@ read_options(int argc, char **argv)
         {"sales", required_argument, NULL, 'n'},
         {"rate", required_argument, NULL, 'r'},
         {"workers", required_argument, NULL, 'w'},
+        {"scope", required_argument, NULL, 's'},
         {"say", no_argument, &shop.say, 1},
         {"json", no_argument, &shop.json, 1},
         {"later", no_argument, &shop.later, 1},
@@ -311,6 +318,9 @@ read_options(int argc, char **argv)
         case 'w':
             shop.workers = atoi(optarg);
             break;
+        case 's':
+            shop.scope = optarg;
+            break;
         case '?':
             return -1;
         }
@@ -329,7 +339,8 @@ main(int argc, char **argv)
 
     if (read_options(argc, argv) < 0) {
         fputs("usage: purchase --port N [--sales N] [--rate PER_SECOND] "
-              "[--workers N] [--say] [--json]\n"
+              "[--workers N]\n"
+              "       [--scope NAME] [--say] [--json]\n"
               "       purchase --port N --later < WORK\n",
               stderr);
         return 2;

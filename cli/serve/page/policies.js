@@ -61,7 +61,7 @@ function joinParts(now) {
   const levels = new Map(((now.check || {}).policies || []).map((c) => [c.policy, c]));
   return now.list.policies.map((p) => {
     const b = breaker(p.breaker), n = p.now.over_s > 0 ? p.now : null, told = levels.get(p.policy);
-    const alarm = p.level && p.level !== "ok" && !(told && told.level === "critical") ? {level: p.level, why: p.warnings, since: told && told.since} : told;
+    const alarm = p.level && p.level !== "ok" && !(told && told.level === "critical") ? {level: p.level, why: p.warnings, since: p.since || told && told.since} : told;
     const level = alarm && alarm.level === "critical" || b.level === "crit" ? 2
       : alarm && alarm.level === "warning" || b.level === "warn" || p.paused ? 1 : 0;
     const failed = n ? n.failed_per_s : 0, worst = (p.scopes || []).slice().sort((x, y) => y.now.failed_per_s - x.now.failed_per_s)[0];

@@ -355,11 +355,11 @@ END
     working pay 3
     failing pay 3
     gives 1 bide check
-    [ "${lines[0]%% |*}" = "BIDE WARNING - pay: retries 50% above 20%" ]
+    [ "${lines[0]%% |*}" = "BIDE WARNING - pay: retries 50% above 20%; most often exit.9" ]
     says "'pay_retries'=50%;20;;0;100" "'pay_failed'=50%;;60;0;100" "'pay_calls'=6;;;0"
     failing pay 5
     gives 2 bide check pay mail order
-    says "BIDE CRITICAL - pay: retries 59.3% above 20%, failed 72.7% above 60%; 1 critical, 0 warnings, 0 unknown, of 3 policies"
+    says "BIDE CRITICAL - pay: retries 59.3% above 20%, failed 72.7% above 60%; most often exit.9; 1 critical, 0 warnings, 0 unknown, of 3 policies"
     gives 2 bide check --json
     json 'j["status"] == "CRITICAL" and j["policies"][0]["level"] == "critical" and j["policies"][0]["since"] is None'
     bide record
@@ -386,10 +386,10 @@ outage() {
     grep -qx BIDE_LEVEL=critical told
     grep -qx BIDE_CALLS=50 told
     grep -qx BIDE_FAILED_PCT=100.000 told
-    grep -q "^BIDE_WHY=breaker open, not closed for .*, failed 100% above 50%$" told
+    grep -q "^BIDE_WHY=breaker open, not closed for .*, failed 100% above 50%; most often exit.9$" told
     gives 2 bide check
     [[ ${lines[0]} == "BIDE CRITICAL - pay: breaker open, not closed for "* ]]
-    says ", failed 100% above 50%, since today " "'pay_failed'=100%;;50;0;100" "'pay_calls'=50;;;0" ";0;1;0"
+    says ", failed 100% above 50%; most often " ", since today " "'pay_failed'=100%;;50;0;100" "'pay_calls'=50;;;0" ";0;1;0"
     gives 2 bide check --json
     json '[(p["level"], p["calls"], p["failed"], p["breaker_ms"] > 0, p["figures_known"]) for p in j["policies"]] == [("critical", 50, 50, True, True)]'
     gives 0 bide stats pay --json
@@ -525,12 +525,12 @@ END
     gives 0 bide audit pay --json
     json "[(e['calls'], e['aborted']) for e in j['entries'] if e['kind'] == 'calls'] == [(7, 1)]"
     gives 0 bide audit pay
-    says "1 aborted of 7 calls in" "in total 1 aborted of 7 calls."
+    says "1 aborted of 7 calls in" ", most often exit.9" "in total 1 aborted of 7 calls."
     gives 0 bide audit
     says "in total 1 aborted of 12 calls."
     bide record
     gives 0 bide audit pay
-    says "1 aborted of 7 calls in" "in total 1 aborted of 7 calls."
+    says "1 aborted of 7 calls in" ", most often exit.9" "in total 1 aborted of 7 calls."
 }
 
 @test "audit shows changes, forced states, breakers and calls in one time line" {

@@ -34,7 +34,7 @@ teardown() {
     run screen capture-pane -p
     [[ ${lines[0]} =~ ^bide\ top.*3\ policies ]]
     [[ ${lines[3]} =~ ^pay ]] && [[ ${lines[4]} =~ ^mail ]]
-    says "warning: failed 100% above 5%  exit.9 6" "Enter detail" "q quit"
+    says "warning: failed 100% above 5%; most often exit.9 in eu" "Enter detail" "q quit"
     type_in Enter
     until_it shows "pay/eu"
     until_it shows "exit.9 6"

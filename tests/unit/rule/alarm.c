@@ -17,7 +17,7 @@
 #define CALLS(calls, failed, attempts, retries, p95)                      \
     {                                                                     \
         calls, failed, attempts, retries, p95, 0, 0, STATE_CLOSED, 0, "", \
-            false                                                         \
+            false, "", ""                                                 \
     }
 
 static const struct alarm_rules none = {-1, -1, NONE, NONE};
@@ -30,7 +30,7 @@ static const struct {
 } cases[] = {
     {{-1, -1, NONE, NONE},
      {-1, -1, NONE, NONE},
-     {100, 100, 900, 800, SECOND, 0, 0, STATE_OPEN, SECOND, "", false},
+     {100, 100, 900, 800, SECOND, 0, 0, STATE_OPEN, SECOND, "", false, "", ""},
      ALARM_OK,
      ""},
     {{-1, -1, 200000000, NONE},
@@ -54,6 +54,16 @@ static const struct {
      CALLS(79, 0, 100, 21, 0),
      ALARM_WARN,
      "retries 21% above 20%"},
+    {{-1, 0.01, NONE, NONE},
+     {-1, -1, NONE, NONE},
+     {100, 6, 100, 0, 0, 0, 0, STATE_CLOSED, 0, "", false, "us", "http.503"},
+     ALARM_WARN,
+     "failed 6% above 1%; most often http.503 in us"},
+    {{-1, 0.01, NONE, NONE},
+     {-1, -1, NONE, NONE},
+     {100, 1, 100, 0, 0, 0, 0, STATE_CLOSED, 0, "", false, "us", "http.503"},
+     ALARM_OK,
+     ""},
     {{-1, 0.01, NONE, NONE},
      {-1, 0.05, NONE, NONE},
      CALLS(100, 6, 100, 0, 0),
@@ -85,55 +95,55 @@ static const struct {
     /* a breaker: at its limit it warns, for any number of calls */
     {{-1, -1, NONE, 0},
      {-1, -1, NONE, NONE},
-     {0, 0, 0, 0, 0, 0, 0, STATE_CLOSED, 0, "", false},
+     {0, 0, 0, 0, 0, 0, 0, STATE_CLOSED, 0, "", false, "", ""},
      ALARM_OK,
      ""},
     {{-1, -1, NONE, 0},
      {-1, -1, NONE, NONE},
-     {0, 0, 0, 0, 0, 0, 0, STATE_OPEN, 0, "", false},
+     {0, 0, 0, 0, 0, 0, 0, STATE_OPEN, 0, "", false, "", ""},
      ALARM_WARN,
      "breaker open, not closed for 0"},
     {{-1, -1, NONE, 2 * SECOND},
      {-1, -1, NONE, NONE},
-     {0, 0, 0, 0, 0, 0, 0, STATE_OPEN, 2 * SECOND - 1, "", false},
+     {0, 0, 0, 0, 0, 0, 0, STATE_OPEN, 2 * SECOND - 1, "", false, "", ""},
      ALARM_OK,
      ""},
     {{-1, -1, NONE, NONE},
      {-1, -1, NONE, 60 * SECOND},
-     {0, 0, 0, 0, 0, 0, 0, STATE_HALF_OPEN, 60 * SECOND, "db1", false},
+     {0, 0, 0, 0, 0, 0, 0, STATE_HALF_OPEN, 60 * SECOND, "db1", false, "", ""},
      ALARM_CRIT,
      "breaker of db1 half open, not closed for 1m"},
     /* nobody recorded for hours: only the breaker is judged */
     {{-1, 0.01, NONE, 0},
      {-1, -1, NONE, NONE},
-     {0, 0, 0, 0, 0, 900, 7200 * SECOND, STATE_CLOSED, 0, "", false},
+     {0, 0, 0, 0, 0, 900, 7200 * SECOND, STATE_CLOSED, 0, "", false, "", ""},
      ALARM_UNKNOWN,
      "rates unknown: one interval covers 2h"},
     {{-1, 0.01, NONE, 0},
      {-1, -1, NONE, NONE},
-     {0, 0, 0, 0, 0, 900, 7200 * SECOND, STATE_OPEN, SECOND, "", false},
+     {0, 0, 0, 0, 0, 900, 7200 * SECOND, STATE_OPEN, SECOND, "", false, "", ""},
      ALARM_WARN,
      "breaker open, not closed for 1s, rates unknown: one interval covers 2h"},
     {{-1, -1, NONE, 0},
      {-1, -1, NONE, NONE},
-     {0, 0, 0, 0, 0, 900, 7200 * SECOND, STATE_CLOSED, 0, "", false},
+     {0, 0, 0, 0, 0, 900, 7200 * SECOND, STATE_CLOSED, 0, "", false, "", ""},
      ALARM_OK,
      ""},
     /* damage may hide any number of calls */
     {{-1, 0.01, NONE, 0},
      {-1, -1, NONE, NONE},
-     {90, 0, 90, 0, 0, 0, 0, STATE_CLOSED, 0, "", true},
+     {90, 0, 90, 0, 0, 0, 0, STATE_CLOSED, 0, "", true, "", ""},
      ALARM_UNKNOWN,
      "rates unknown: damaged history"},
     {{-1, 0.01, NONE, 0},
      {-1, -1, NONE, NONE},
-     {90, 9, 90, 0, 0, 0, 0, STATE_CLOSED, 0, "", true},
+     {90, 9, 90, 0, 0, 0, 0, STATE_CLOSED, 0, "", true, "", ""},
      ALARM_WARN,
      "failed 10% above 1%"},
     /* enough was recorded since then */
     {{-1, 0.01, NONE, 0},
      {-1, -1, NONE, NONE},
-     {50, 1, 50, 0, 0, 900, 7200 * SECOND, STATE_CLOSED, 0, "", false},
+     {50, 1, 50, 0, 0, 900, 7200 * SECOND, STATE_CLOSED, 0, "", false, "", ""},
      ALARM_WARN,
      "failed 2% above 1%"},
 };
@@ -202,17 +212,11 @@ words_fit_for_all_numbers(void **state)
     struct policy p = {.warn = {0.1234567, 0.7654321, 123456789123456789, 0},
                        .crit = none,
                        .breaker.mode = BREAKER_ON};
-    struct alarm_seen seen = {UINT64_MAX,
-                              UINT64_MAX - 1,
-                              UINT64_MAX,
-                              UINT64_MAX,
-                              UINT64_MAX - 1,
-                              0,
-                              0,
-                              STATE_HALF_OPEN,
-                              UINT64_MAX - 1,
-                              "",
-                              false};
+    struct alarm_seen seen = {UINT64_MAX, UINT64_MAX - 1,  UINT64_MAX,
+                              UINT64_MAX, UINT64_MAX - 1,  0,
+                              0,          STATE_HALF_OPEN, UINT64_MAX - 1,
+                              "",         false,           "",
+                              ""};
     struct alarm_verdict v;
 
     (void)state;
