@@ -86,40 +86,54 @@ read_recorder_options(struct command_line *line, struct recorder *r)
 /* ---- --on-change ---- */
 
 static int
-set_share_variable(const char *name, uint64_t part, uint64_t whole)
+set_number(const char *name, double number, int digits)
 {
     char text[32];
 
-    snprintf(text, sizeof(text), "%.3f",
-             whole > 0 ? 100 * (double)part / (double)whole : 0.0);
+    snprintf(text, sizeof(text), "%.*f", digits, number);
     return setenv(name, text, 1);
+}
+
+static double
+percent_of(uint64_t part, uint64_t whole)
+{
+    return whole > 0 ? 100 * (double)part / (double)whole : 0;
 }
 
 /* Describes a change in this process's environment, which the command gets.
  * Returns 0, or 1 without memory. */
 static int
-set_variables(const struct level_change *c)
+set_variables(const struct alarm_change *c)
 {
-    char text[32];
+    static const char *const some[] = {
+        "BIDE_SCOPE", "BIDE_BREAKER",     "BIDE_OPENED",     "BIDE_CLOSED",
+        "BIDE_CALLS", "BIDE_RETRIES_PCT", "BIDE_FAILED_PCT", "BIDE_P95_MS",
+        "BIDE_LEVEL", "BIDE_OLD_LEVEL"};
+    bool breaker = c->opened + c->closed > 0;
     int rc = setenv("BIDE_POLICY", c->name, 1) ||
-             setenv("BIDE_OLD_LEVEL", alarm_word(c->before), 1) ||
-             setenv("BIDE_LEVEL", alarm_word(c->now), 1) ||
+             setenv("BIDE_EVENT", breaker ? "breaker" : "level", 1) ||
              setenv("BIDE_WHY", c->words, 1);
 
+    for (size_t i = 0; i < sizeof(some) / sizeof(*some); i++) {
+        unsetenv(some[i]);
+    }
+    if (breaker) {
+        return rc || setenv("BIDE_SCOPE", c->scope, 1) ||
+               setenv("BIDE_BREAKER", c->open ? "open" : "closed", 1) ||
+               set_number("BIDE_OPENED", c->opened, 0) ||
+               set_number("BIDE_CLOSED", c->closed, 0);
+    }
+    rc = rc || setenv("BIDE_OLD_LEVEL", alarm_word(c->before), 1) ||
+         setenv("BIDE_LEVEL", alarm_word(c->now), 1);
     if (c->seen.unclear > 0 || c->seen.damaged) {
-        unsetenv("BIDE_CALLS");
-        unsetenv("BIDE_RETRIES_PCT");
-        unsetenv("BIDE_FAILED_PCT");
-        unsetenv("BIDE_P95_MS");
         return rc;
     }
-    snprintf(text, sizeof(text), "%llu", (unsigned long long)c->seen.calls);
-    rc = rc || setenv("BIDE_CALLS", text, 1);
-    snprintf(text, sizeof(text), "%.3f", (double)c->seen.p95_ns / 1e6);
-    return rc || setenv("BIDE_P95_MS", text, 1) ||
-           set_share_variable("BIDE_RETRIES_PCT", c->seen.retries,
-                              c->seen.attempts) ||
-           set_share_variable("BIDE_FAILED_PCT", c->seen.failed, c->seen.calls);
+    return rc || set_number("BIDE_CALLS", (double)c->seen.calls, 0) ||
+           set_number("BIDE_P95_MS", (double)c->seen.p95_ns / 1e6, 3) ||
+           set_number("BIDE_RETRIES_PCT",
+                      percent_of(c->seen.retries, c->seen.attempts), 3) ||
+           set_number("BIDE_FAILED_PCT",
+                      percent_of(c->seen.failed, c->seen.calls), 3);
 }
 
 /* Starts the shell command with default signal handling and no input.  Returns
@@ -159,7 +173,7 @@ spawn_command(const char *command, pid_t *out)
 /* Starts the command and does not wait for its end: a slow command must not
  * delay the next recording. */
 static void
-run_on_change(struct recorder *r, const struct level_change *change)
+run_on_change(struct recorder *r, const struct alarm_change *change)
 {
     pid_t child;
     int error;
@@ -219,10 +233,14 @@ print_recording(const struct recorded *done)
         putchar('\n');
     }
     for (size_t i = 0; i < done->change_count; i++) {
-        const struct level_change *c = &done->changes[i];
+        const struct alarm_change *c = &done->changes[i];
 
-        printf("%s: %s -> %s%s%s\n", c->name, alarm_word(c->before),
-               alarm_word(c->now), *c->words ? ": " : "", c->words);
+        if (c->opened + c->closed > 0) {
+            printf("%s: %s\n", c->name, c->words);
+        } else {
+            printf("%s: %s -> %s%s%s\n", c->name, alarm_word(c->before),
+                   alarm_word(c->now), *c->words ? ": " : "", c->words);
+        }
     }
     fflush(stdout);
 }
@@ -274,6 +292,8 @@ record_once(struct recorder *r, struct admin *registry)
         rc = say_recording_failure(r, done.unjudged);
     } else {
         r->said[0] = '\0';
+        r->how.since_ns =
+            done.result.end_ns ? done.result.end_ns : r->how.since_ns;
     }
     say_rescued(&done.result);
     if (r->line->option[OPTION_VERBOSE]) {

@@ -111,13 +111,17 @@ struct recorder_options {
     uint64_t
         free_after_ns; /* cell_free_unused; 0: as it says, else for tests */
     bool once;         /* nobody will record the next interval */
+    uint64_t since_ns; /* breakers changed later; 0: since the recording before.
+                          result.end_ns of the recorder's own last one */
 };
 
-/* A policy whose level has changed. */
-struct level_change {
-    char name[BIDE_NAME_MAX + 1];
-    enum alarm_level before, now;
+/* A policy whose level has changed, or a breaker that opened or closed. */
+struct alarm_change {
+    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
+    enum alarm_level before, now; /* of a breaker: not set; nor is `seen` */
     struct alarm_seen seen;
+    uint32_t opened, closed; /* times that the breaker did; both 0: a level */
+    bool open;               /* or half open */
     char words[ALARM_WORDS];
 };
 
@@ -129,7 +133,7 @@ struct recorded {
      * the next recording judges them. */
     int unjudged;
     size_t change_count;
-    struct level_change *changes; /* freed by recorded_free */
+    struct alarm_change *changes; /* freed by recorded_free; levels first */
 };
 /* Records once, judges each policy, and stores changes of level. */
 int past_record(struct past *p, const struct recorder_options *how,

@@ -1,6 +1,7 @@
 /* Records the totals of each cell, and then the level of each policy. */
 #include "past_inside.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -195,8 +196,12 @@ record_cells(struct past *p, struct live *l, const struct recorder_options *how,
     from.once = how->once;
     rc = recording_begin(p->dir, &from, clock_realtime_ns(), how->every_ns, &r);
     if (rc == RECORDING_DONE) {
+        struct history_known known;
+
         out->done = true;
-        return 0;
+        rc = past_known(p, &known);
+        out->result.end_ns = rc ? 0 : known.last_ns;
+        return rc;
     }
     if (rc) {
         return fail_recording(rc);
@@ -268,7 +273,7 @@ add_if_changed(void *arg, const struct past_alarm *alarm)
     const struct alarm_verdict *v = &alarm->verdict;
     enum alarm_level recorded = (enum alarm_level)alarm->recorded.level;
     struct recorded *out = arg;
-    struct level_change *change;
+    struct alarm_change *change;
 
     if (v->level == recorded ||
         (v->unknown && (v->level == ALARM_UNKNOWN || v->level < recorded))) {
@@ -295,7 +300,7 @@ keep_changes(struct recording *r, struct recorded *out, uint64_t now_ns)
     int rc = 0;
 
     for (size_t i = 0; i < out->change_count && !rc; i++) {
-        struct level_change *c = &out->changes[i];
+        struct alarm_change *c = &out->changes[i];
         struct history_level level = {.level = (uint8_t)c->now,
                                       .since_ns = now_ns};
         struct history_level before;
@@ -327,6 +332,82 @@ judge_levels(struct past *p, struct recorded *out)
         recording_end(r);
     }
     return rc ? fail_recording(rc) : 0;
+}
+
+/* ---- breakers ---- */
+
+struct turning {
+    struct recorded *out;
+    size_t first; /* of its changes, behind those of levels */
+    uint64_t since_ns;
+};
+
+/* Counts how often each breaker opened and closed; half open is not closed. */
+static int
+count_turn(void *arg, const char *name, const char *scope,
+           const struct history_event *event)
+{
+    struct turning *t = arg;
+    struct recorded *out = t->out;
+    struct alarm_change *c = NULL;
+    bool open = event->to != STATE_CLOSED;
+
+    if (event->kind != HISTORY_BREAKER) {
+        return 0;
+    }
+    for (size_t i = t->first; i < out->change_count && !c; i++) {
+        struct alarm_change *old = &out->changes[i];
+
+        c = strcmp(old->name, name) || strcmp(old->scope, scope) ? NULL : old;
+    }
+    if (!c) {
+        c = array_add(&out->changes, &out->change_count, sizeof(*c));
+        if (!c) {
+            return failure_plain(BIDE_ENOMEM);
+        }
+        *c = (struct alarm_change){.open = event->to != STATE_OPEN};
+        strcpy(c->name, name);
+        strcpy(c->scope, scope);
+    }
+    if (event->when_ns > t->since_ns && open != c->open) {
+        *(open ? &c->opened : &c->closed) += 1;
+    }
+    c->open = open;
+    return 0;
+}
+
+/* Adds a change for each breaker that opened or closed. */
+static int
+add_breakers(struct past *p, uint64_t since_ns, struct recorded *out)
+{
+    struct turning t = {out, out->change_count, since_ns};
+    /* What was said before tells whether a breaker that opens was closed. */
+    struct history_range range = {.since_ns = since_ns - HOUR_NS,
+                                  .until_ns = out->result.end_ns};
+    struct history_known known;
+    uint64_t damaged = 0;
+    size_t kept = t.first;
+    int rc = past_known(p, &known);
+
+    rc = rc || !p->history
+             ? rc
+             : history_each_event(p->history, &range, count_turn, &t, &damaged);
+    for (size_t i = t.first; i < out->change_count; i++) {
+        struct alarm_change *c = &out->changes[i];
+
+        if (c->opened + c->closed > 1) {
+            snprintf(c->words, sizeof(c->words),
+                     "breaker is %s (opened: %u, closed: %u)",
+                     c->open ? "open" : "closed", c->opened, c->closed);
+        } else {
+            sprintf(c->words, "breaker %s", c->open ? "opened" : "closed");
+        }
+        if (c->opened + c->closed > 0) {
+            out->changes[kept++] = *c;
+        }
+    }
+    out->change_count = kept;
+    return rc;
 }
 
 /* Opens the history, if there is or was one: a damaged one is rescued, and one
@@ -380,6 +461,11 @@ past_record(struct past *p, const struct recorder_options *how,
     rc = record_cells(p, l, how, out);
     if (!rc && !out->done) {
         out->unjudged = judge_levels(p, out);
+        rc = out->unjudged
+                 ? 0
+                 : add_breakers(
+                       p, how->since_ns ? how->since_ns : out->result.begin_ns,
+                       out);
     }
     if (rc || out->unjudged) {
         recorded_free(out);
