@@ -1,48 +1,7 @@
 #!/usr/bin/env bats
 # History: record, stats --since, check, audit.
 load ../registry
-
-# failing NAME TIMES, working NAME TIMES: makes calls that fail or succeed.
-failing() {
-    local i
-    for ((i = 0; i < $2; i++)); do
-        # shellcheck disable=SC2086 # it may have a scope
-        bide exec --quiet $1 -- sh -c 'exit 9' || true
-    done
-}
-working() {
-    local i
-    for ((i = 0; i < $2; i++)); do
-        bide exec "$1" -- true
-    done
-}
-
-pay() {
-    shop
-    bide set pay retry_on=exit.9 wait=none attempts=3 >/dev/null
-}
-
-# stop PID: ends a recorder, which must exit with status 0.
-stop() {
-    kill "$1"
-    wait "$1"
-}
-
-# recorder OPTION...: starts a recorder in the background; its pid is $!.
-recorder() {
-    "$BIDE" --dir "$DIR" record "$@" 3>&- &
-}
-
-# recorded_after SECONDS: succeeds if something was recorded since then.
-recorded_after() {
-    bide stats --since -1h --json | python3 -c "import json, sys
-sys.exit(0 if (json.load(sys.stdin)['recorded'] or 0) > $1 else 1)"
-}
-
-# a_recording: waits for a recording that begins after now.
-a_recording() {
-    until_it recorded_after "$(date +%s.%N)"
-}
+load recording
 
 @test "record prints nothing, and succeeds with nothing to record" {
     gives 0 bide record
@@ -320,63 +279,6 @@ END
     gives 0 unshare -m bash full.sh
     output=$(cat json)
     json 'sum(r["calls"]["succeeded"] for r in j["rows"]) == 21'
-}
-
-@test "a change of level runs the --on-change command once, with figures" {
-    pay
-    bide set pay warn_retry_rate=10% crit_retry_rate=90% warn_min_calls=4 >/dev/null
-    working pay 3
-    failing pay 3
-    recorder --every 1s --on-change "env | grep ^BIDE_ | sort >>'$T/told'; echo >>'$T/told'"
-    local first=$!
-    recorder --every 1s --on-change "env | grep ^BIDE_ | sort >>'$T/told'; echo >>'$T/told'"
-    local second=$!
-    until_it grep -q BIDE_LEVEL=warning told
-    sleep 2
-    [ "$(grep -c '^BIDE_LEVEL' told)" -eq 1 ]
-    grep -qx BIDE_POLICY=pay told
-    grep -qx BIDE_OLD_LEVEL=ok told
-    grep -qx BIDE_CALLS=6 told
-    grep -qx BIDE_RETRIES_PCT=50.000 told
-    bide set pay warn_retry_rate=60% >/dev/null
-    until_it grep -q BIDE_LEVEL=ok told
-    stop $first
-    stop $second
-}
-
-@test "a breaker that opens and closes runs the --on-change command, by scope" {
-    shop
-    bide set pay retry_on=exit.9 attempts=1 breaker=on breaker_consecutive=2 \
-        breaker_open_for=1h breaker_open_max=1h warn_breaker=none >/dev/null
-    bide exec pay --scope a -- true
-    # Of several recorders one tells of it.
-    recorder --every 1s --on-change "env | grep ^BIDE_ | sort | tr '\n' ' ' >>'$T/told'; echo >>'$T/told'"
-    local first=$!
-    recorder --every 1s --on-change "env | grep ^BIDE_ | sort | tr '\n' ' ' >>'$T/told'; echo >>'$T/told'"
-    local second=$!
-    a_recording
-    failing "pay --scope a" 2
-    # A change records too, but is no recorder.
-    bide set pay wait_max=3s >/dev/null
-    until_it grep -q . told
-    a_recording
-    a_recording
-    kill -STOP $first $second
-    bide breaker pay reset --scope a >/dev/null
-    failing "pay --scope a" 2
-    kill -CONT $first $second
-    until_it grep -q CLOSED=1 told
-    bide breaker pay reset >/dev/null
-    until_it grep -q BREAKER=closed told
-    a_recording
-    a_recording
-    stop $first
-    stop $second
-    run cat told
-    [ "${#lines[@]}" -eq 3 ]
-    [ "${lines[0]}" = "BIDE_BREAKER=open BIDE_CLOSED=0 BIDE_EVENT=breaker BIDE_OPENED=1 BIDE_POLICY=pay BIDE_SCOPE=a BIDE_WHY=breaker opened " ]
-    [ "${lines[1]}" = "BIDE_BREAKER=open BIDE_CLOSED=1 BIDE_EVENT=breaker BIDE_OPENED=1 BIDE_POLICY=pay BIDE_SCOPE=a BIDE_WHY=breaker is open (opened: 1, closed: 1) " ]
-    [ "${lines[2]}" = "BIDE_BREAKER=closed BIDE_CLOSED=1 BIDE_EVENT=breaker BIDE_OPENED=0 BIDE_POLICY=pay BIDE_SCOPE=a BIDE_WHY=breaker closed " ]
 }
 
 @test "check prints levels, performance data and exit statuses for a monitor" {
