@@ -109,7 +109,8 @@ void exec_files_close(struct exec_files *f);
 int exec_files_begin(struct exec_files *f);
 int exec_files_give(void *files);
 
-/* Reads what a command that has ended reported. */
+/* Reads what a command that has ended reported; says once if a line is wrong.
+ */
 void exec_files_end(struct exec_files *f, const char *title);
 
 /* Prints the output of the last attempt.  Returns 0; -1 after an error message.

@@ -108,35 +108,6 @@ exec_files_give(void *files)
 
 /* ---- after an attempt ---- */
 
-/* Reads what the command reported.  Says once if a line is no outcome. */
-static void
-read_report(struct exec_files *f, const char *title)
-{
-    off_t size = lseek(f->fd[OUTCOMES], 0, SEEK_END),
-          from = size > REPORT_BYTES ? size - REPORT_BYTES : 0;
-    char text[REPORT_BYTES + 1], *rest = text, *line;
-    ssize_t n = pread(f->fd[OUTCOMES], text, REPORT_BYTES, from);
-    char before[BIDE_NAME_MAX + 24];
-    bool said = false;
-
-    for (ssize_t i = 0; i < n; i++) {
-        text[i] = text[i] ? text[i] : '?';
-    }
-    text[n > 0 ? n : 0] = '\0';
-    if (from > 0) {
-        strsep(&rest, "\n"); /* it may lack its beginning */
-    }
-    snprintf(before, sizeof(before), "%s: ignored: ", title);
-    while ((line = strsep(&rest, "\n"))) {
-        if (*line &&
-            exec_outcome_read(line, said ? NULL : before, &f->outcome)) {
-            f->reported = true;
-        } else if (*line) {
-            said = true;
-        }
-    }
-}
-
 /* Makes the next message begin a new line on the terminal, wherever the command
  * left the cursor: blanks fill the line, and wrap unless the cursor was in the
  * first column. */
@@ -156,10 +127,32 @@ begin_line(void)
 void
 exec_files_end(struct exec_files *f, const char *title)
 {
+    off_t size = lseek(f->fd[OUTCOMES], 0, SEEK_END),
+          from = size > REPORT_BYTES ? size - REPORT_BYTES : 0;
+    char text[REPORT_BYTES + 1], *rest = text, *line;
+    ssize_t n = pread(f->fd[OUTCOMES], text, REPORT_BYTES, from);
+    char before[BIDE_NAME_MAX + 24];
+    bool said = false;
+
     if (!f->keep) {
         begin_line();
     }
-    read_report(f, title);
+    for (ssize_t i = 0; i < n; i++) {
+        text[i] = text[i] ? text[i] : '?';
+    }
+    text[n > 0 ? n : 0] = '\0';
+    if (from > 0) {
+        strsep(&rest, "\n"); /* it may lack its beginning */
+    }
+    snprintf(before, sizeof(before), "%s: ignored: ", title);
+    while ((line = strsep(&rest, "\n"))) {
+        if (*line &&
+            exec_outcome_read(line, said ? NULL : before, &f->outcome)) {
+            f->reported = true;
+        } else if (*line) {
+            said = true;
+        }
+    }
 }
 
 /* Prints a file, up to its present end.  Returns 0; -1 with errno. */

@@ -69,8 +69,12 @@ counts() {
         bide outcome ok; echo http.503 >&$BIDE_OUTCOME_FD; echo http.500 >/dev/fd/$BIDE_OUTCOME_FD
         for i in 1 2 3; do sh -c "bide outcome http.418"; done; printf http.404 >&$BIDE_OUTCOME_FD'
     says "last http.404"
+    # A shell that opens the file anew cuts it off; the other writers go on at its end.
+    gives 1 bide exec web sh -c 'echo ok >&$BIDE_OUTCOME_FD; : >/proc/self/fd/$BIDE_OUTCOME_FD; echo http.404 >&$BIDE_OUTCOME_FD'
+    says "last http.404"
+    says_not "ignored"
     # More than is read: the end counts.
-    gives 1 bide exec web sh -c 'yes http.503 | head -n 9999 >&$BIDE_OUTCOME_FD; bide outcome http.404'
+    gives 1 bide exec web sh -c 'yes app.ab | head -n 9999 >&$BIDE_OUTCOME_FD; bide outcome http.404'
     says "last http.404"
     says_not "ignored"
 }
@@ -164,7 +168,8 @@ counts() {
 @test "a nested exec reports to itself, and the descriptor stays below 10" {
     bide set limited retry_on=any >/dev/null
     gives 9 bide exec limited -- bide exec web -- bide exec web -- sh -c '
-        [ "$BIDE_OUTCOME_FD" -lt 10 ] && bide outcome http.404 && exit 9'
+        [ "$BIDE_OUTCOME_FD" -lt 10 ] && [ "$(ls -l /proc/self/fd | grep -c bide-outcome)" = 1 ] &&
+            bide outcome http.404 && exit 9'
     counts limited exit.9=1
     gives 0 bide stats web --json
     json 'j["policies"][0]["outcomes"] == {"http.404": 1, "exit.9": 1}'
