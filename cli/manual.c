@@ -164,7 +164,7 @@ manual_commands(void)
     }
 }
 
-/* ---- completion in bash ---- */
+/* ---- completion in bash and zsh ---- */
 
 /* Returns the shell function that completes a command's operands.  It is chosen
  * by the usage: the first row whose text the usage contains. */
@@ -177,8 +177,9 @@ operand_completer(const struct command *command)
         {"NAME KEY", "_bide_names_then_keys"},
         {"NAME [open", "_bide_names_then_states"},
         {"NAME [reset", "_bide_names_then_states"},
-        {"NAME|FILE", "_bide_names_then_files"},
-        {"| FILE", "_bide_names_then_files"},
+        {"NAME|FILE", "_bide_names_then_settings"},
+        {"| FILE", "_bide_names_then_settings"},
+        {"NAME [VERSION", "_bide_names_then_versions"},
         {"FILE", "_bide_files"},
         {"COMMAND...", "_bide_names_then_commands"},
         {"ID...|NAME", "_bide_names"},
@@ -244,6 +245,12 @@ manual_completion(void)
     fputs("'\n_bide_keys='", stdout);
     for (size_t i = 0; i < policy_key_count; i++) {
         printf("%s%s", i > 0 ? " " : "", policy_keys[i].name);
+    }
+    fputs("'\n# Options that take a value.\n_bide_valued=' ", stdout);
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        if (option_rows[i].value) {
+            printf("--%s ", option_rows[i].name);
+        }
     }
     puts("'\n\n_bide_choose() {\n    case $command in");
     write_command_cases();

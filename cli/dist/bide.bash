@@ -1,8 +1,11 @@
 # bash completion for bide.  cli/man/renew writes what is between the marks.
 # shellcheck shell=bash
 
+# Adds the words that begin with what was typed.
 _bide_words() {
-    mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur")
+    local found
+    mapfile -t found < <(compgen -W "$1" -- "$cur")
+    COMPREPLY+=("${found[@]}")
 }
 
 _bide_files() {
@@ -10,29 +13,46 @@ _bide_files() {
     mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 }
 
+# bash splits KEY=VALUE at the =.
+_bide_keys_to_set() {
+    if [ "$cur" = = ]; then
+        cur=''
+        _bide_values "${COMP_WORDS[COMP_CWORD - 1]}"
+    elif [ "${COMP_WORDS[COMP_CWORD - 1]}" = = ]; then
+        _bide_values "${COMP_WORDS[COMP_CWORD - 2]}"
+    else
+        _bide_words "$_bide_keys"
+        compopt -o nospace 2>/dev/null
+        COMPREPLY=("${COMPREPLY[@]/%/=}")
+    fi
+}
+
+_bide_names_then_commands() {
+    if [ "$place" -eq 0 ] && [ "$command" != try ]; then
+        _bide_names
+    else
+        mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+    fi
+}
+
+# tables begin
+# What both shells share.  They define _bide_words, _bide_files and _bide_keys_to_set.
+
+_bide_ask() {
+    if [ -n "$dir" ]; then bide --dir "$dir" "$@" 2>/dev/null; else bide "$@" 2>/dev/null; fi
+}
+
 _bide_names() {
-    _bide_words "$(bide ${dir:+--dir "$dir"} export 2>/dev/null |
-        sed -n 's/^\[\(.*\)\]$/\1/p')"
+    _bide_words "$(_bide_ask export | sed -n 's/^\[\(.*\)\]$/\1/p')"
 }
 
 _bide_names_then_keys() {
     if [ "$place" -eq 0 ]; then
         _bide_names
-        return
-    fi
-    if [ "$command" = set ] && [ "$cur" = = ]; then
-        cur=''
-        _bide_values "${COMP_WORDS[COMP_CWORD - 1]}"
-        return
-    elif [ "$command" = set ] &&
-        [ "${COMP_WORDS[COMP_CWORD - 1]}" = = ]; then
-        _bide_values "${COMP_WORDS[COMP_CWORD - 2]}"
-        return
-    fi
-    _bide_words "$_bide_keys"
-    if [ "$command" = set ]; then
-        compopt -o nospace 2>/dev/null
-        COMPREPLY=("${COMPREPLY[@]/%/=}")
+    elif [ "$command" = set ]; then
+        _bide_keys_to_set
+    else
+        _bide_words "$_bide_keys"
     fi
 }
 
@@ -46,24 +66,31 @@ _bide_names_then_states() {
     fi
 }
 
-_bide_names_then_files() {
-    local files
-    _bide_files
-    files=("${COMPREPLY[@]}")
-    _bide_names
-    COMPREPLY+=("${files[@]}")
+_bide_versions() {
+    _bide_words "$(_bide_ask log "$name" --json | grep -o '"version":[0-9]*' | sed 's/.*://')"
 }
 
-_bide_names_then_commands() {
-    if [ "$place" -eq 0 ] && [ "$command" != try ]; then
-        _bide_names
+_bide_names_then_versions() {
+    if [ "$place" -eq 0 ]; then _bide_names; else _bide_versions; fi
+}
+
+_bide_names_or_files() {
+    _bide_files
+    _bide_names
+}
+
+_bide_names_then_settings() {
+    if [ "$place" -eq 0 ]; then
+        _bide_names_or_files
+    elif [ "$command" = diff ]; then
+        _bide_versions
     else
-        mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+        _bide_keys_to_set
     fi
 }
 
 _bide_first_words() {
-    tr ' ' '\n' <<<"$_bide_commands" | sed 's/\..*//' | uniq
+    echo "$_bide_commands" | tr ' ' '\n' | sed 's/\..*//' | uniq
 }
 
 _bide_first() {
@@ -71,14 +98,74 @@ _bide_first() {
 }
 
 _bide_second() {
-    _bide_words "$(tr ' ' '\n' <<<"$_bide_commands" | sed -n "s/^$command\.//p")"
+    _bide_words "$(echo "$_bide_commands" | tr ' ' '\n' | sed -n "s/^$command\.//p")"
 }
 
 _bide_topics() {
     _bide_words "keys outcomes $(_bide_first_words) $_bide_keys"
 }
 
-# tables begin
+# Offers what the option $1 takes.
+_bide_option_values() {
+    case $1 in
+    --dir | --live | --output | --script) _bide_files ;;
+    --version | --layer | --if-version) _bide_versions ;;
+    --scope) _bide_words "$(_bide_ask stats "$name" --json |
+        grep -o '"scope":"[^"@]*"' | sed 's/.*:"\(.*\)"/\1/')" ;;
+    --sort) _bide_words 'failed calls retries p95 name' ;;
+    --kind) _bide_words 'change forced breaker warning host work calls' ;;
+    --by) [ "$command" = log ] || _bide_words 'minute hour version scope policy' ;;
+    esac
+}
+
+# Looks at the words between bide and the cursor.
+_bide_look() {
+    local word
+    for word in "$@"; do
+        if [ -n "$option" ]; then
+            [ "$option" = --dir ] && dir=$word
+            option=''
+            continue
+        fi
+        case $_bide_valued in
+        *" $word "*) option=$word && continue ;;
+        esac
+        case $word in
+        -*) continue ;;
+        esac
+        case " $_bide_commands" in
+        *" $command."*) [ -n "$command" ] && command="$command $word" && place=0 && continue ;;
+        esac
+        if [ -z "$command" ]; then
+            command=$word
+            place=0
+        else
+            place=$((place + 1))
+            [ "$place" -gt 1 ] || name=$word
+        fi
+    done
+}
+
+# Offers words for $cur, after _bide_look.
+_bide_offer() {
+    local options operands
+    if [ -n "$option" ]; then
+        _bide_option_values "$option"
+        return
+    fi
+    case " $_bide_commands" in
+    *" ${command:-?}."*)
+        options='--help'
+        operands=_bide_second
+        ;;
+    *) _bide_choose ;; # sets options and operands
+    esac
+    case $cur in
+    -*) _bide_words "$options" ;;
+    *) "$operands" ;;
+    esac
+}
+
 _bide_values() {
     case $1 in
     importance) _bide_words 'mandatory postponable optional' ;;
@@ -118,6 +205,8 @@ _bide_values() {
 # Commands of two words have a point between them.
 _bide_commands='init apply validate export list show get set unset edit copy delete log rollback diff backup restore preview simulate calls wake breaker budget pause resume top stats record audit check metrics serve doctor deferred.put deferred.list deferred.show deferred.stats deferred.requeue deferred.drop deferred.repair deferred.replay deferred.work exec outcome try help version'
 _bide_keys='description extends importance paused attempts max_elapsed deadline attempt_timeout reset_after wait wait_initial wait_min wait_max wait_max_holds wait_factor wait_increment wait_power wait_chain wait_jitter free_retries retry_after retry_after_growth retry_after_max retry_after_spread retry_on never_on success_on throttle_on throttle_wait_initial throttle_wait_max budget budget_kind budget_capacity budget_cost budget_timeout_cost budget_throttle_cost budget_charge budget_deposit budget_refund budget_refill budget_threshold budget_ratio budget_earn budget_min_rate budget_window breaker breaker_failure_rate breaker_consecutive breaker_slow_after breaker_slow_rate breaker_judge breaker_ignore breaker_window breaker_min_calls breaker_min_processes breaker_open_for breaker_open_factor breaker_open_max breaker_probes breaker_probe_failures breaker_probe_timeout defer_wait defer_wait_max defer_jitter defer_expire defer_attempts defer_max defer_lease warn_retry_rate warn_failed_rate warn_p95 warn_breaker crit_retry_rate crit_failed_rate crit_p95 crit_breaker warn_window warn_min_calls'
+# Options that take a value.
+_bide_valued=' --dir --version --live --group --operators --note --if-version --for --layer --since --until --by --kind --every --on-change --keep-minutes --keep-hours --keep-size --attempts --policy --script --random --calls --fail --outcome --latency --fail-latency --after --retry-after --wait --max --jitter --timeout --deadline --success-on --scope --seed --error --exec --jobs --type --key --keep-env --as --sort --most --listen --output '
 
 _bide_choose() {
     case $command in
@@ -175,11 +264,11 @@ _bide_choose() {
         ;;
     'rollback')
         options='--dry-run --note --if-version --for --layer --json --dir --help'
-        operands=_bide_names
+        operands=_bide_names_then_versions
         ;;
     'diff')
         options='--dir --help'
-        operands=_bide_names_then_files
+        operands=_bide_names_then_settings
         ;;
     'backup')
         options='--dir --help'
@@ -191,11 +280,11 @@ _bide_choose() {
         ;;
     'preview')
         options='--attempts --json --policy --dir --help'
-        operands=_bide_names_then_files
+        operands=_bide_names_then_settings
         ;;
     'simulate')
         options='--for --since --until --json --policy --script --random --calls --fail --outcome --latency --fail-latency --replay --scope --seed --dir --help'
-        operands=_bide_names_then_files
+        operands=_bide_names_then_settings
         ;;
     'calls')
         options='--json --watch --most --dir --help'
@@ -318,32 +407,10 @@ _bide_choose() {
 # tables end
 
 _bide() {
-    local cur command='' dir='' place=-1 options operands i word
-    cur=${COMP_WORDS[COMP_CWORD]}
-    for ((i = 1; i < COMP_CWORD; i++)); do
-        word=${COMP_WORDS[i]}
-        if [ "$word" = --dir ]; then
-            i=$((i + 1))
-            dir=${COMP_WORDS[i]}
-        elif [ -z "$command" ] && [ "${word#-}" = "$word" ]; then
-            command=$word
-            place=0
-        elif [[ " $_bide_commands" == *" $command."* ]]; then
-            [ "${word#-}" = "$word" ] && command+=" $word"
-        elif [ "${word#-}" = "$word" ]; then
-            place=$((place + 1))
-        fi
-    done
-    if [[ " $_bide_commands" == *" $command."* ]]; then
-        options='--help'
-        operands=_bide_second
-    else
-        _bide_choose # sets options and operands
-    fi
-    case $cur in
-    -*) _bide_words "$options" ;;
-    *) "$operands" ;;
-    esac
+    local cur=${COMP_WORDS[COMP_CWORD]} command='' dir='' place=-1 name='' option=''
+    COMPREPLY=()
+    _bide_look "${COMP_WORDS[@]:1:COMP_CWORD-1}"
+    _bide_offer
 }
 
 complete -F _bide bide

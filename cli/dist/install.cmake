@@ -44,6 +44,13 @@ endforeach()
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/bide.bash RENAME bide
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
   COMPONENT bide)
+if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
+  set(zsh vendor-completions) # of packages; zsh of Debian looks there
+else()
+  set(zsh site-functions)
+endif()
+install(FILES ${CMAKE_CURRENT_LIST_DIR}/bide.zsh RENAME _bide
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/${zsh} COMPONENT bide)
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/bide-alerts.yml
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bide/prometheus COMPONENT bide)
 install(DIRECTORY policies/ DESTINATION ${CMAKE_INSTALL_DATADIR}/bide/policies

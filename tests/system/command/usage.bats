@@ -136,9 +136,12 @@ for k in json.load(sys.stdin)['keys']:
     says "errno.ECONNREFUSED" "grpc.UNAVAILABLE" "connect" "app.NAME"
 }
 
-@test "the tables of cli/dist/bide.bash equal the output of help --completion" {
-    "$BIDE" help --completion |
-        diff - <(sed -n '/^# tables begin/,/^# tables end/p' "$BATS_TEST_DIRNAME/../../../cli/dist/bide.bash" | sed '1d;$d')
+@test "the completions have what the shells share, and the output of help --completion" {
+    local dist=$BATS_TEST_DIRNAME/../../../cli/dist
+    for shell in bash zsh; do
+        { cat "$dist/complete.sh" && "$BIDE" help --completion; } |
+            diff - <(sed -n '/^# tables begin/,/^# tables end/p' "$dist/bide.$shell" | sed '1d;$d')
+    done
 }
 
 # table PAGE WORD: prints the part of a manual page between the marks of WORD.
@@ -195,6 +198,71 @@ completes() {
     says bash
     completes help "outc"
     [ "$output" = $'outcomes\noutcome' ]
+}
+
+@test "completion offers versions, scopes and words of options" {
+    shop
+    bide set pay attempts=7 >/dev/null
+    bide exec pay --scope eu -- true
+    completes rollback pay ""
+    [ "$output" = $'2\n1' ]
+    completes diff pay 1 ""
+    [ "$output" = $'2\n1' ]
+    completes show pay --version ""
+    [ "$output" = $'2\n1' ]
+    completes breaker pay --scope ""
+    [ "$output" = eu ]
+    completes list --sort ret
+    [ "$output" = retries ]
+    completes audit --kind ""
+    says change warning
+    completes set --note "a b" pa # the value of an option is no operand
+    [ "$output" = pay ]
+}
+
+# in_zsh KEYS: types KEYS and Tab in a real zsh, with the package's folder in its
+# path; sets $output to the lines of its screen.
+in_zsh() {
+    mkdir -p functions
+    cp "$BATS_TEST_DIRNAME/../../../cli/dist/bide.zsh" functions/_bide
+    cat >zsh.sh <<'END'
+zmodload zsh/zpty
+zpty -b z 'COLUMNS=200 TERM=dumb PS1=ready: zsh -f +o prompt_cr +o prompt_sp'
+zpty -w z 'fpath=($PWD/functions $fpath); autoload -U compinit; compinit -D; LISTMAX=1000; unsetopt list_beep menu_complete auto_menu; bide() { "$BIDE" "$@" }; export BIDE_DIR=$DIR; echo can''-type'
+zpty -r z text '*can-type*ready:'
+zpty -w -n z "$1"$'\t\t'
+zpty -w -n z $'\C-e; echo end''-of-it\n'
+zpty -r z text '*end-of-it*'
+print -r -- "$text"
+END
+    run zsh -f zsh.sh "$1"
+}
+
+@test "completion in a real zsh offers the same" {
+    command -v zsh >/dev/null || skip "needs the package zsh"
+    shop
+    bide set pay attempts=7 >/dev/null
+    bide exec pay --scope eu -- true
+    in_zsh "bide roll"
+    says "bide rollback "
+    in_zsh "bide set pay wait_in"
+    says "wait_increment" "wait_initial"
+    in_zsh "bide set pay wait=expo"
+    says "wait=exponential"
+    in_zsh "bide set pay extends=or"
+    says "extends=order"
+    in_zsh "bide show "
+    says mail order pay
+    in_zsh "bide rollback pay "
+    [[ $output =~ 1\ +2|2\ +1 ]]
+    in_zsh "bide breaker pay --scope "
+    says "--scope eu"
+    in_zsh "bide list --sort ret"
+    says "--sort retries"
+    in_zsh "bide deferred re"
+    says requeue repair replay
+    in_zsh "bide list --js"
+    says "bide list --json"
 }
 
 # ---- output ----

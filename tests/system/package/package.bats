@@ -79,6 +79,8 @@ store_payments() {
     for page in man1/bide.1 man3/bide.3 man5/bide.5 man7/bide.7; do
         [ ! -e "$TOP/cli/man/${page#*/}" ] || gzip -t "$ROOT/usr/share/man/$page.gz"
     done
+    [ -e "$ROOT/usr/share/bash-completion/completions/bide" ]
+    [ -e "$ROOT/usr/share/zsh/vendor-completions/_bide" ]
     gives 0 inside bide validate /usr/share/bide/policies/purchase.ini
 }
 
