@@ -56,15 +56,6 @@ history_json(const struct history_rows *rows)
 
 /* ---- CSV ---- */
 
-static const struct {
-    const char *name;
-    size_t offset; /* of a struct bide_latency in struct bide_stats */
-} latencies[] = {
-    {"succeeded", offsetof(struct bide_stats, latency_succeeded)},
-    {"failed", offsetof(struct bide_stats, latency_failed)},
-};
-enum { LATENCIES = sizeof(latencies) / sizeof(latencies[0]) };
-
 static void
 print_csv_head(void)
 {
@@ -74,8 +65,8 @@ print_csv_head(void)
             printf(",%s", counter_rows[i].name);
         }
     }
-    for (size_t i = 0; i < LATENCIES; i++) {
-        const char *name = latencies[i].name;
+    for (size_t i = 0; i < FIGURE_LATENCIES; i++) {
+        const char *name = figure_latencies[i].name;
 
         printf(",%s_count,%s_p50_ms,%s_p95_ms,%s_p99_ms,%s_max_ms", name, name,
                name, name, name);
@@ -99,13 +90,13 @@ print_csv_figures(const struct bide_stats *s)
             printf(",%llu", (unsigned long long)counter_of(s, row));
         }
     }
-    for (size_t i = 0; i < LATENCIES; i++) {
-        struct bide_latency l;
+    for (size_t i = 0; i < FIGURE_LATENCIES; i++) {
+        const struct bide_latency *l =
+            figure_latency_of(s, &figure_latencies[i]);
+        const uint64_t ns[] = {l->p50_ns, l->p95_ns, l->p99_ns, l->max_ns};
 
-        memcpy(&l, (const char *)s + latencies[i].offset, sizeof(l));
-        printf(",%llu", (unsigned long long)l.count);
+        printf(",%llu", (unsigned long long)l->count);
         for (size_t k = 0; k < 4; k++) {
-            const uint64_t ns[] = {l.p50_ns, l.p95_ns, l.p99_ns, l.max_ns};
 
             printf(",%s", text_plain((double)ns[k] / 1e6).text);
         }

@@ -22,7 +22,7 @@ static bool
 has_figure(const struct history_rows *rows, size_t figure)
 {
     static const struct bide_stats none;
-    bool any = figure_shown(&none, figure);
+    bool any = figure < FIGURES && figure_shown(&none, figure);
 
     for (size_t i = 0; i < rows->count && !any; i++) {
         any = figure_shown(&rows->list[i].stats, figure);
@@ -152,7 +152,7 @@ print_beside(const struct history_rows *rows)
     }
     t = table_new(columns, rows->count - first + 1);
     add_beside_changes(t, rows, first);
-    for (size_t k = 0; k < FIGURES; k++) {
+    for (size_t k = 0; k < FIGURES_ALL; k++) {
         if (!has_figure(rows, k)) {
             continue;
         }
@@ -296,6 +296,9 @@ print_history_text(const struct history_rows *rows)
     if (rows->name) {
         history_plot(rows);
         print_all_outcomes(rows);
+        if (rows->count == 1 && !rows->beside) {
+            figure_print_calls(&rows->list[0].stats);
+        }
     }
     print_source(rows);
     return 0;

@@ -284,6 +284,8 @@ print_scopes(const struct counts *cells)
 static int
 print_stats_text(const struct counts *cells, const char *name, bool seen)
 {
+    const struct count *sum = name ? counts_sum(cells, name) : NULL;
+
     if (cells->count == 0) {
         puts(seen ? "No calls yet." : "No calls are known.");
         return 0;
@@ -298,8 +300,11 @@ print_stats_text(const struct counts *cells, const char *name, bool seen)
         for (size_t i = 0; i < cells->count; i++) {
             print_cell_outcomes(&cells->list[i].cell);
         }
-        puts("Totals since the live state was created. P50 to P99 are of "
-             "succeeded attempts.");
+        if (sum) {
+            figure_print_calls(&sum->cell.stats);
+        }
+        puts("Totals since the live state was created. P50 to P99 of the table "
+             "are of succeeded attempts.");
     }
     return 0;
 }

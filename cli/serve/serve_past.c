@@ -33,7 +33,7 @@ enum {
     FIRST_PART = 15,
     REST = 3,
     COLUMNS = 120,
-    SUMS_MOST = 4096,
+    SUMS_MOST = 2048,
     SUMS_SHOWN = COLUMNS + 2,
     EVENTS_MOST = 500, /* the newest */
 };

@@ -15,6 +15,7 @@
 #include "base/duration.h"
 #include "cli/out/plot.h"
 #include "cli/out/text.h"
+#include "cli/view/figure.h"
 #include "cli/view/guard.h"
 #include "cli/watch/uncounted.h"
 #include "policy/policy.h"
@@ -271,6 +272,8 @@ draw_now(void *arg, const struct admin_cell *c)
     }
     draft_text(out, "\n\nLatency of succeeded attempts in the last minute:\n");
     draw_histogram(out, c->now_succeeded);
+    draft_text(out, "\nSince the live state was created:\n");
+    figure_calls(&c->stats, out);
     return 0;
 }
 

@@ -78,6 +78,7 @@ add_cell(void *arg, const struct admin_cell *cell)
 {
     struct counts *c = arg;
     struct count *one;
+    uint64_t calls[HISTOGRAM_BUCKETS];
     int rc;
 
     if (cell->only_scopes && c->kept & COUNTS_SERIES) {
@@ -97,6 +98,10 @@ add_cell(void *arg, const struct admin_cell *cell)
     if (c->kept & COUNTS_SERIES) {
         exposition_convert(cell->succeeded, &one->succeeded);
         exposition_convert(cell->failed, &one->failed);
+        for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+            calls[i] = call_count(cell->succeeded, cell->calls, i);
+        }
+        exposition_convert(calls, &one->calls);
     }
     return copy_pointed(c, cell, &one->cell);
 }

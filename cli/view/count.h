@@ -27,7 +27,7 @@ void count_outcome(struct cell_outcome *list, size_t *count,
 struct count {
     struct admin_cell cell; /* its histograms are not kept */
     uint32_t sleeping;      /* number of waiting calls */
-    struct exposition_histogram succeeded, failed; /* of COUNTS_SERIES */
+    struct exposition_histogram succeeded, failed, calls; /* COUNTS_SERIES */
     struct policy *policy; /* of counts_follow; NULL: not known */
     struct admin_guard guard;
     bool unused; /* of guard_parts_read: no process has used it */

@@ -5,14 +5,28 @@
 #include "base/duration.h"
 #include "cli/out/text.h"
 
+#define LATENCY(kind, share)                      \
+    offsetof(struct bide_stats, latency_##kind) + \
+        offsetof(struct bide_latency, share##_ns)
 static const struct {
     const char *title;
-    size_t offset; /* of a time in struct bide_latency */
+    size_t offset; /* of a time in struct bide_stats */
 } latencies[] = {
-    {"P50", offsetof(struct bide_latency, p50_ns)},
-    {"P95", offsetof(struct bide_latency, p95_ns)},
-    {"P99", offsetof(struct bide_latency, p99_ns)},
+    {"P50", LATENCY(succeeded, p50)},  {"P95", LATENCY(succeeded, p95)},
+    {"P99", LATENCY(succeeded, p99)},  {"CALL P50", LATENCY(calls, p50)},
+    {"CALL P95", LATENCY(calls, p95)}, {"CALL P99", LATENCY(calls, p99)},
 };
+
+const struct figure_latency figure_latencies[FIGURE_LATENCIES] = {
+    {"succeeded", offsetof(struct bide_stats, latency_succeeded)},
+    {"failed", offsetof(struct bide_stats, latency_failed)},
+    {"calls", offsetof(struct bide_stats, latency_calls)},
+};
+
+/* The groups of calls_by_attempts. */
+static const char *const groups[] = {"1",    "2",     "3",     "4",  "5-8",
+                                     "9-16", "17-32", "33-64", "65+"};
+enum { GROUPS = sizeof(groups) / sizeof(groups[0]) };
 
 /* Returns the counter of a figure; NULL: it is the calls, or a latency. */
 static const struct counter_row *
@@ -58,12 +72,9 @@ figure_write(const struct bide_stats *s, size_t figure)
                : row->unit == COUNTER_OF_SLEPT ? duration_round(count)
                                                : text_count(count);
     }
-    memcpy(&ns,
-           (const char *)&s->latency_succeeded +
-               latencies[figure - FIGURE_LATENCY].offset,
+    memcpy(&ns, (const char *)s + latencies[figure - FIGURE_LATENCY].offset,
            sizeof(ns));
-    return s->latency_succeeded.count > 0 ? duration_round(ns)
-                                          : (struct brief){"-"};
+    return ns > 0 ? duration_round(ns) : (struct brief){"-"};
 }
 
 static void
@@ -99,12 +110,58 @@ figure_json(struct json *j, const struct bide_stats *s,
         }
     }
     inside = json_in_object(j, "latency_ms");
-    latency_json(inside, "succeeded", &s->latency_succeeded);
-    latency_json(inside, "failed", &s->latency_failed);
+    for (size_t i = 0; i < FIGURE_LATENCIES; i++) {
+        latency_json(inside, figure_latencies[i].name,
+                     figure_latency_of(s, &figure_latencies[i]));
+    }
+    inside = json_in_object(j, "calls_by_attempts");
+    for (size_t i = 0; i < GROUPS; i++) {
+        json_put_count(inside, groups[i], s->calls_by_attempts[i]);
+    }
     inside = json_in_object(j, "outcomes");
     for (size_t i = 0; i < count; i++) {
         json_put_count(inside, outcomes[i].name, outcomes[i].count);
     }
+}
+
+void
+figure_calls(const struct bide_stats *s, struct draft *out)
+{
+    const struct bide_latency *l = &s->latency_calls;
+
+    if (l->count == 0) {
+        return;
+    }
+    draft_text(out, "whole calls, with retries and waits");
+    for (size_t i = FIGURES; i < FIGURES_ALL; i++) {
+        draft_text(out, "   ");
+        draft_text(out, figure_title(i) + strlen("CALL "));
+        draft_text(out, " ");
+        draft_text(out, figure_write(s, i).text);
+    }
+    draft_text(out, "\nattempts per call");
+    for (size_t i = 0; i < GROUPS; i++) {
+        if (s->calls_by_attempts[i] > 0) {
+            draft_text(out, "   ");
+            draft_text(out, groups[i]);
+            draft_text(out, ": ");
+            draft_text(out,
+                       text_share(s->calls_by_attempts[i], l->count, 2).text);
+        }
+    }
+    draft_text(out, "\n");
+}
+
+void
+figure_print_calls(const struct bide_stats *s)
+{
+    struct draft text = {0};
+
+    figure_calls(s, &text);
+    if (!text.failed && text.used > 0) {
+        fputs(text.bytes, stdout);
+    }
+    draft_free(&text);
 }
 
 void

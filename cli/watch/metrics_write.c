@@ -163,6 +163,7 @@ write_failures(const struct family *f, const struct count *c)
     }
 }
 
+/* Writes a histogram; `result`: the value of this label, NULL: without it. */
 static void
 put_histogram(const struct family *f, const struct count *c, const char *result,
               const struct exposition_histogram *h)
@@ -172,13 +173,17 @@ put_histogram(const struct family *f, const struct count *c, const char *result,
         struct brief bound =
             exposition_bound(last ? INFINITY : exposition_bounds[i]);
 
-        begin_sample(f, "_bucket",
-                     LABELS(OF_CELL(c), "result", result, "le", bound.text));
+        begin_sample(
+            f, "_bucket",
+            result ? LABELS(OF_CELL(c), "result", result, "le", bound.text)
+                   : LABELS(OF_CELL(c), "le", bound.text));
         fprintf(f->out, "%llu\n",
                 (unsigned long long)(last ? h->count : h->at_most[i]));
     }
-    put_number(f, "_sum", LABELS(OF_CELL(c), "result", result), h->sum);
-    begin_sample(f, "_count", LABELS(OF_CELL(c), "result", result));
+    put_number(f, "_sum", LABELS(OF_CELL(c), result ? "result" : NULL, result),
+               h->sum);
+    begin_sample(f, "_count",
+                 LABELS(OF_CELL(c), result ? "result" : NULL, result));
     fprintf(f->out, "%llu\n", (unsigned long long)h->count);
 }
 
@@ -187,6 +192,31 @@ write_durations(const struct family *f, const struct count *c)
 {
     put_histogram(f, c, "succeeded", &c->succeeded);
     put_histogram(f, c, "failed", &c->failed);
+}
+
+static void
+write_call_durations(const struct family *f, const struct count *c)
+{
+    put_histogram(f, c, NULL, &c->calls);
+}
+
+/* Attempts of calls that have not ended are part of the sum already. */
+static void
+write_call_attempts(const struct family *f, const struct count *c)
+{
+    static const double bounds[] = {1, 2, 3, 4, 8, 16, 32, 64, INFINITY};
+    const struct bide_stats *s = &c->cell.stats;
+    uint64_t count = 0;
+
+    for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++) {
+        count += s->calls_by_attempts[i];
+        begin_sample(
+            f, "_bucket",
+            LABELS(OF_CELL(c), "le", exposition_bound(bounds[i]).text));
+        fprintf(f->out, "%llu\n", (unsigned long long)count);
+    }
+    put_number(f, "_sum", LABELS(OF_CELL(c)), (double)s->attempts);
+    put_number(f, "_count", LABELS(OF_CELL(c)), (double)count);
 }
 
 static void
@@ -369,6 +399,11 @@ static const struct {
      "Attempts that failed, by outcome.", .cell = write_failures},
     {"bide_attempt_duration_seconds", "histogram",
      "How long attempts took, within 3 %.", .cell = write_durations},
+    {"bide_call_duration_seconds", "histogram",
+     "How long calls took from first attempt to verdict, waits included.",
+     .cell = write_call_durations},
+    {"bide_call_attempts", "histogram", "Attempts that calls made.",
+     .cell = write_call_attempts},
     {"bide_sleeping_calls", "gauge", "Calls that wait for their next attempt.",
      .cell = write_sleeping},
     {"bide_breaker_state", "gauge",

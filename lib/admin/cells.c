@@ -97,6 +97,7 @@ fill_counts(const struct cell_reading *total, const struct cell_reading *window,
     out->outcome_count = total->outcome_count;
     out->succeeded = total->succeeded;
     out->failed = total->failed;
+    out->calls = &total->calls;
     if (window) {
         stats_from(window, version, &out->now);
         out->now_outcomes = window->outcome;

@@ -29,6 +29,7 @@ struct admin_cell {
     size_t outcome_count;
     /* Attempts by latency, rule/histogram.h. */
     const uint64_t *succeeded, *failed;
+    const struct call_counts *calls;
     /* In the cell without scope: the scopes its policy has, and how often one
      * more was refused, which then shared the cell of ADMIN_OTHERS. */
     uint32_t scopes, scopes_refused;
