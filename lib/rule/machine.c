@@ -178,7 +178,6 @@ static enum bide_reason
 reason_to_stop(struct machine *m, const struct policy *p, struct guard *g,
                uint64_t now_ns)
 {
-    bool throttled = outcome_in(&p->throttle_on, m->last);
     uint32_t free_left = m->growth.free_used ? 0 : p->wait.free_retries;
     uint32_t retry =
         m->growth.retries >= free_left ? m->growth.retries + 1 - free_left : 0;
@@ -191,8 +190,8 @@ reason_to_stop(struct machine *m, const struct policy *p, struct guard *g,
     if (m->ended_ns - from >= p->max_elapsed_ns) {
         return BIDE_BY_MAX_ELAPSED;
     }
-    m->own_ns =
-        wait_own_ns(&p->wait, retry, m->growth.previous_ns, throttled, m->u);
+    m->own_ns = wait_own_ns(&p->wait, retry, m->growth.previous_ns,
+                            outcome_in(&p->throttle_on, m->last), m->u);
     m->growth.next =
         wait_follows_hint(&p->hint, m->last) ? p->hint.growth : GROWTH_COUNTS;
     if (!wait_with_hint(p, m->last, m->own_ns, m->v, &wait)) {
