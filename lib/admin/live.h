@@ -27,8 +27,7 @@ struct admin_cell {
     struct bide_stats stats;
     const struct cell_outcome *outcomes; /* most frequent first */
     size_t outcome_count;
-    /* Attempts by latency, rule/histogram.h. */
-    const uint64_t *succeeded, *failed;
+    const uint64_t *succeeded, *failed; /* attempts: rule/histogram.h */
     const struct call_counts *calls;
     /* In the cell without scope: the scopes its policy has, and how often one
      * more was refused, which then shared the cell of ADMIN_OTHERS. */

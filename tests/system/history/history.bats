@@ -66,6 +66,35 @@ load recording
     json 'sum(r["calls"]["succeeded"] for r in j["rows"]) == 7'
 }
 
+@test "whole calls are recorded with waits and attempts, over live files" {
+    pay
+    bide set pay wait=fixed wait_initial=60ms wait_jitter=none >/dev/null
+    working pay 2
+    failing pay 1
+    bide exec pay -- sh -c 'test -e second || { touch second; exit 9; }'
+    gives 0 bide stats pay
+    says "whole calls, with retries and waits   P50" "attempts per call   1: 50.00%   2: 25.00%   3: 25.00%"
+    bide record
+    bide set pay attempts=4 >/dev/null
+    rm "$T"/live/*.live # as a boot does
+    working pay 1
+    failing pay 1
+    bide record
+    failing pay 1
+    gives 0 bide stats --since -1h --json
+    local took='j["rows"][0]["latency_ms"]["calls"]'
+    json "$took['count'] == 7 and $took['p50'] > 58 and $took['p95'] > 174"
+    json '{k: n for k, n in j["rows"][0]["calls_by_attempts"].items() if n} == {"1": 3, "2": 1, "3": 1, "4": 2}'
+    gives 0 bide stats pay
+    says "attempts per call   1: 33.33%   4: 66.67%"
+    gives 0 bide stats pay --by version --json
+    json '[(r["calls_by_attempts"]["3"], r["calls_by_attempts"]["4"]) for r in j["rows"]] == [(1, 0), (0, 2)]'
+    gives 0 bide stats pay --by version
+    says "call p50" "call p99"
+    gives 0 bide stats pay --since -1h --csv
+    says ,calls_count,calls_p50_ms,calls_p95_ms
+}
+
 @test "stats --by version shows versions side by side, with author and note" {
     pay
     failing pay 2

@@ -175,6 +175,15 @@ END
     is 'bide_calls_total{policy="forced",scope="",verdict="refused"}' 1
     is 'bide_attempt_duration_seconds_count{policy="pay",scope="",result="succeeded"}' 2
     is 'bide_attempt_duration_seconds_bucket{policy="pay",scope="",result="failed",le="+Inf"}' 1
+    # One call at once, one after a failure; a refused call took no time.
+    is 'bide_call_duration_seconds_count{policy="pay",scope=""}' 2
+    is 'bide_call_duration_seconds_bucket{policy="pay",scope="",le="+Inf"}' 2
+    is 'bide_call_attempts_bucket{policy="pay",scope="",le="1.0"}' 1
+    is 'bide_call_attempts_bucket{policy="pay",scope="",le="2.0"}' 2
+    is 'bide_call_attempts_sum{policy="pay",scope=""}' 3
+    is 'bide_call_attempts_count{policy="pay",scope=""}' 2
+    is 'bide_call_duration_seconds_count{policy="stock",scope=""}' 1
+    is 'bide_call_duration_seconds_count{policy="forced",scope=""}' 0
     is 'bide_policy_version{policy="pay"}' 1
     is 'bide_policy_version{policy="nobody"}' 0
     is 'bide_policy_paused{policy="order"}' 1
