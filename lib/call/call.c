@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "registry/probe.h"
 #include "rule/draw.h"
 #include "defer.h"
 #include "guard.h"
@@ -137,6 +138,8 @@ call_finish(struct call *k, uint64_t now_ns)
     fill_result(k, now_ns);
     defer_work(k);
     count_verdict(k->policy, &k->machine, now_ns);
+    PROBE_VERDICT(k->policy, k->result.verdict, k->result.reason,
+                  k->result.attempts, k->result.elapsed_ns);
     if (b->hooked && b->hooks.at_verdict) {
         b->hooks.at_verdict(b->hooks.arg, (struct bide_call *)k, &k->result);
     }
@@ -453,6 +456,7 @@ end_attempt_at(struct call *k, struct bide_outcome o, uint64_t end_ticks)
     uint64_t took = clock_between_ns(b->scale, k->ticks, end_ticks);
     uint64_t now;
 
+    PROBE_AFTER(attempt, k->policy, k->attempt.number, o, took);
     if (b->hooked && b->hooks.after_attempt) {
         b->hooks.after_attempt(b->hooks.arg, (struct bide_call *)k, &k->attempt,
                                &o, took);
@@ -488,6 +492,8 @@ end_plain_success(struct call *k, struct bide_outcome o, uint64_t end_ticks)
     if (__builtin_expect(k->work != NULL, 0)) {
         drop_work(k);
     }
+    PROBE_AFTER(attempt, p, 1, o, took);
+    PROBE_VERDICT(p, BIDE_SUCCEEDED, BIDE_BY_NONE, 1, took);
     count_attempt(p, true, took);
     leave_call(k);
     return true;

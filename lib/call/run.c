@@ -3,6 +3,7 @@
 #include "call.h"
 #include "count.h"
 
+#include "registry/probe.h"
 #include "guard.h"
 #include "wait.h"
 
@@ -135,6 +136,8 @@ bide_run(struct bide_policy *p, bide_attempt_fn *fn, void *arg)
          !guard_passes(p, cell, gate, took, ticks[1]))) {
         return run_after_first(p, fn, arg, o, ticks);
     }
+    PROBE_AFTER(attempt, p, 1, o, took);
+    PROBE_VERDICT(p, BIDE_SUCCEEDED, BIDE_BY_NONE, 1, took);
     count_attempt(p, true, took);
     running_end_in(b, running);
     return BIDE_SUCCEEDED;

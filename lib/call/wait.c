@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "registry/probe.h"
 #include "count.h"
 #include "guard.h"
 
@@ -57,6 +58,8 @@ wait_begin(struct call *k, uint64_t now_ns)
     if (w) {
         watch_join(w, k->policy, k->generation);
     }
+    PROBE_AFTER(wait, k->policy, m->attempts, m->last,
+                m->wake_ns - m->ended_ns);
     if (b->hooked && b->hooks.before_wait) {
         b->hooks.before_wait(b->hooks.arg, (struct bide_call *)k, m->attempts,
                              &m->last, m->wake_ns - m->ended_ns);

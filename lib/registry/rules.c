@@ -9,6 +9,7 @@
 
 #include "announce.h"
 #include "load.h"
+#include "probe.h"
 
 void
 rules_drop(struct rules *r)
@@ -348,6 +349,7 @@ rules_take(struct bide_policy *p)
         if (r) {
             p->rules = r;
             rules_drop(old);
+            PROBE_CHANGE(p, r->source, r->policy->version);
         } else {
             r = old;
             if (r) {

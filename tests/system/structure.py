@@ -22,6 +22,7 @@ OWNERS = {
     "lmdb.h": r"lib/store/(file/env\.h)",
     "ini.h": r"lib/policy/ini\.c",
     "linux/futex.h": r"lib/live/wake\.c",
+    "sys/sdt.h": r"lib/registry/probe\.h",
     "jansson.h": r"cli/out/json\.c",
     "microhttpd.h": r"cli/serve/serve_http\.c",
 }
