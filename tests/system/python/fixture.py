@@ -1,5 +1,6 @@
 """What the tests of the Python package share: registries of their own, programs in
 other processes, and a report of skipped tests that tests/run can read."""
+import json
 import os
 import subprocess
 import sys
@@ -54,7 +55,8 @@ class RegistryCase(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
         self.environment = dict(os.environ, BIDE_DIR=os.path.join(self.folder, "registry"),
-                                LC_ALL="C.UTF-8", PYTHONDONTWRITEBYTECODE="1")
+                                LC_ALL="C.UTF-8", PYTHONDONTWRITEBYTECODE="1",
+                                PYTHONWARNINGS="ignore::DeprecationWarning")
         self.bide("init", "--live", os.path.join(self.folder, "live"))
         self.bide("apply", "-", text=self.rules)
 
@@ -71,6 +73,7 @@ class RegistryCase(unittest.TestCase):
                                    env=self.environment, text=True, stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.addCleanup(self.end, process)
+        self.started = process
         return process
 
     @staticmethod
@@ -100,11 +103,11 @@ class RegistryCase(unittest.TestCase):
 
     def wait_for_sleepers(self, count, name="slow"):
         """Waits until so many calls wait under a policy."""
-        import json
-        while True:
+        while self.started.poll() is None:
             calls = json.loads(self.bide("calls", "--json"))["calls"]
             if sum(call["policy"] == name for call in calls) >= count:
                 return
+        self.fail("the program has ended: " + self.started.stdout.read())
 
 
 def main():

@@ -329,7 +329,7 @@ class Places(fixture.RegistryCase):
                 print(error)
             bide.policy("pay")(lambda: 1)()
             """)
-        self.assertIn("cannot be used in a sub-interpreter", output)
+        self.assertRegex(output, "cannot be used in a sub-interpreter|not support loading in subint")
 
     def test_a_library_of_another_version_is_reported(self):
         source = "const char *bide_version(void) { return \"0.9.3\"; }\n"
@@ -409,20 +409,22 @@ class Places(fixture.RegistryCase):
                 loop.run_until_complete(coroutines())
 
             loop = asyncio.new_event_loop()
-            for _ in range(50):
+            for _ in range(500):
                 round()
             gc.collect()
             tracemalloc.start()
             begun, objects = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, len(gc.get_objects())
             memory = tracemalloc.get_traced_memory()[0]
-            for _ in range(500):
+            for _ in range(2000):
                 round()
             gc.collect()
-            print(len(gc.get_objects()) - objects < 50,
-                  tracemalloc.get_traced_memory()[0] - memory < 50000,
-                  resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begun < 3000)
+            print(len(gc.get_objects()) - objects, tracemalloc.get_traced_memory()[0] - memory,
+                  resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begun)
             """)
-        self.assertEqual(output.strip(), "True True True")
+        objects, traced, resident = map(int, output.split())
+        self.assertLess(objects, 50)
+        self.assertLess(traced, 150000, "bytes")
+        self.assertLess(resident, 800, "KiB")
 
 
 if __name__ == "__main__":
