@@ -108,7 +108,7 @@ PY
     gives 0 env -i SHELL=/bin/sh HOME="$T" LOGNAME=root PATH="$T/bin:$path" BIDE_DIR="$DIR" \
         setsid sh -c "$command" </dev/null
     [ "$output" = "rsync 3" ]
-    [ "$(cat rsync.did)" = "-a /srv backup:/srv" ]
+    [ "$(cat rsync.did)" = "-a /srv nas:/srv" ]
     rm rsync.runs
     stand_in rsync 9
     gives 12 env -i SHELL=/bin/sh HOME="$T" PATH="$T/bin:$path" BIDE_DIR="$DIR" setsid sh -c "$command" </dev/null
