@@ -71,7 +71,9 @@ const struct command commands[] = {
      .help = "print policies as text that apply accepts",
      .verbatim = true,
      .run = export_command, .registry = REGISTRY_NEEDED, .most = -1,
+     .options = TAKES(JSON),
      .examples = "bide export > backup.ini\n"
+                 "bide export --json\n"
                  "bide export payments mail\n"},
     {.name = "list", .usage = "[PATTERN]", .section = SECTION_POLICIES,
      .help = "list policies with their call statistics",

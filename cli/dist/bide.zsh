@@ -213,7 +213,7 @@ _bide_choose() {
         operands=_bide_files
         ;;
     'export')
-        options='--dir --help'
+        options='--json --dir --help'
         operands=_bide_names
         ;;
     'list')

@@ -56,6 +56,7 @@ install(FILES ${CMAKE_CURRENT_LIST_DIR}/bide-alerts.yml
 set(LIBBIDE ${CMAKE_INSTALL_FULL_LIBDIR}/libbide.so.${soversion})
 configure_file(${CMAKE_CURRENT_LIST_DIR}/bide.bt.in bide.bt @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/bide.bt
+  ${CMAKE_CURRENT_LIST_DIR}/export.schema.json
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bide COMPONENT bide)
 install(DIRECTORY policies/ DESTINATION ${CMAKE_INSTALL_DATADIR}/bide/policies
   COMPONENT bide FILES_MATCHING PATTERN "*.ini")

@@ -310,54 +310,103 @@ get_command(struct command_line *line)
 
 /* ---- export ---- */
 
+/* All policies are read before any is printed, because an incomplete export
+ * looks like a complete one. */
+struct export
+{
+    struct draft all;
+    struct json *array; /* NULL: as text */
+};
+
+/* Adds the value of a key with its JSON type: durations and shares are text. */
+static void
+put_value(struct json *j, const struct key *key, const char *value)
+{
+    char *end, one[POLICY_LINE_MAX + 1];
+    double number = strtod(value, &end);
+
+    if (key->type == KEY_OUTCOMES || key->type == KEY_CHAIN) {
+        for (j = json_in_array(j, key->name); *value;) {
+            size_t length = strcspn(value, ",");
+
+            snprintf(one, sizeof(one), "%.*s", (int)length, value);
+            json_put_text(j, NULL, one);
+            value += length;
+            value += strspn(value, ", ");
+        }
+    } else if (key->type == KEY_SWITCH) {
+        json_put_truth(j, key->name, *value == 'y');
+    } else if (!*end && (key->type == KEY_COUNT || key->type == KEY_NUMBER ||
+                         key->type == KEY_TOKENS)) {
+        json_put_number(j, key->name, number);
+    } else {
+        json_put_text(j, key->name, value);
+    }
+}
+
+static int
+put_record(struct json *j, const struct record *r)
+{
+    struct json *keys = json_in_object(j, "keys");
+    struct policy_text *base;
+    int rc = admin_base(r, &base);
+
+    json_put_text(j, "policy", r->name);
+    json_put_count(j, "version", r->version);
+    json_put_text(j, "who", r->who);
+    json_put_count(j, "uid", r->uid);
+    json_put_s(j, "when", r->when_ns);
+    json_put_text(j, "note", r->note);
+    layer_put(json_in_array(j, "layers"), NULL, r->parts + 1,
+              r->part_count - 1);
+    for (size_t i = 0; i < policy_key_count && rc == 0; i++) {
+        const char *value = policy_text_get(base, &policy_keys[i]);
+
+        if (value) {
+            put_value(keys, &policy_keys[i], value);
+        }
+    }
+    policy_text_free(rc ? NULL : base);
+    return rc;
+}
+
 static int
 export_record(void *arg, const struct record *r)
 {
-    bool *first = arg;
+    struct export *e = arg;
 
-    if (!*first) {
-        putchar('\n');
-    }
-    *first = false;
-    print_text(r->text);
-    return ferror(stdout) ? 1 : 0; /* stop: the output cannot be written */
-}
-
-/* Reads all policies before it prints any, because an incomplete export looks
- * like a complete one. */
-static int
-export_named(struct command_line *line)
-{
-    struct draft all = {0};
-    int status = 0;
-
-    for (int i = 0; i < line->count && status == 0; i++) {
-        struct record r;
-
-        status = say_unless_found(line->registry, line->operands[i], &r);
-        if (status == 0) {
-            draft_text(&all, i > 0 ? "\n" : "");
-            draft_text(&all, r.text);
-            record_free(&r);
-        }
-    }
-    if (status == 0 && !all.failed) {
-        print_text(all.bytes);
-    }
-    status = all.failed ? say_no_memory() : status;
-    draft_free(&all);
-    return status;
+    draft_text(&e->all, e->all.used ? "\n" : "");
+    draft_text(&e->all, r->text);
+    return e->array ? put_record(json_add_object(e->array), r) : 0;
 }
 
 int
 export_command(struct command_line *line)
 {
-    bool first = true;
-    int rc;
+    struct json *j = line->option[OPTION_JSON] ? json_object_new() : NULL;
+    struct export e = {.array = json_in_array(j, "policies")};
+    int rc = 0, status = 0;
 
-    if (line->count > 0) {
-        return export_named(line);
+    for (int i = 0; i < line->count && status == 0 && rc == 0; i++) {
+        struct record r;
+
+        status = say_unless_found(line->registry, line->operands[i], &r);
+        if (status == 0) {
+            rc = export_record(&e, &r);
+            record_free(&r);
+        }
     }
-    rc = admin_each_policy(line->registry, export_record, &first);
-    return rc < 0 ? say_failure(rc, "registry") : STATUS_DONE;
+    if (line->count == 0) {
+        rc = admin_each_policy(line->registry, export_record, &e);
+    }
+    status = rc             ? say_failure(rc, "registry")
+             : e.all.failed ? say_no_memory()
+                            : status;
+    if (status == 0 && j) {
+        status = json_out(j) ? say_no_memory() : 0;
+    } else if (status == 0 && e.all.used) {
+        print_text(e.all.bytes);
+    }
+    draft_free(&e.all);
+    return status;
 }
