@@ -486,6 +486,10 @@ print_table(struct table *t, bool titles)
         table_free(t);
         return BIDE_ENOMEM;
     }
+    if (t->rows == 0) { /* titles alone would look like an answer */
+        table_free(t);
+        return 0;
+    }
     if (t->ranked) {
         qsort(t->cells, t->rows, t->columns * sizeof(*t->cells), compare_rows);
     }

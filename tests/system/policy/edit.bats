@@ -2,6 +2,12 @@
 # Commands on single policies: show, get, set, unset, delete, log, rollback, diff.
 load ../registry
 
+@test "a registry without versions has an empty log, without titles" {
+    gives 0 bide init
+    gives 0 bide log
+    [ -z "$output" ]
+}
+
 @test "show prints the text after a comment with version and author" {
     shop
     gives 0 bide show pay
