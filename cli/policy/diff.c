@@ -109,8 +109,9 @@ struct comparison {
 /* A policy as it was at some time, or is in a file. */
 struct side {
     struct record r;
-    char *text, version[24]; /* of a file */
-    const char *of;          /* "v5", the file, or "(new)" */
+    char *text;     /* of a file */
+    const char *of; /* "v5", the file, or "(new)" */
+    char version[24];
 };
 
 static bool
@@ -132,22 +133,21 @@ take_from_file(struct comparison *c, int i, const char *name, struct side *out)
     if (!s->file_count) {
         s->registry = c->line->registry;
         rc = source_read(s, paths, &faults);
-        rc = rc ? rc : source_check(s, &faults);
+        rc = say_refusal(rc ? rc : source_check(s, &faults), &faults,
+                         c->word[i], NULL);
     }
     if (rc) {
-        return say_refusal(rc, &faults, c->word[i], NULL);
+        return rc;
     }
-    faults_free(&faults);
-    out->of = c->whole && i == 0 ? "(new)" : c->word[i];
+    out->of = c->word[i];
     if (policy_list_find(&s->all, name, &t)) {
+        out->of = i == 0 ? "(new)" : out->of;
         out->r.deleted = true;
         if (!c->whole) {
             say("%s: it has no section [%s]", c->word[i], name);
-            return STATUS_ABSENT;
         }
-        return 0;
+        return c->whole ? 0 : STATUS_ABSENT;
     }
-    out->of = c->word[i];
     out->text = policy_text_write(t);
     out->r.text = out->text;
     out->r.part_count = 1; /* no layers */
@@ -156,7 +156,7 @@ take_from_file(struct comparison *c, int i, const char *name, struct side *out)
 }
 
 struct moment {
-    uint64_t at_ns, when_ns;
+    uint64_t at_ns;
     uint32_t version;
 };
 
@@ -165,7 +165,6 @@ find_moment(void *arg, const struct record *r)
 {
     struct moment *m = arg;
 
-    m->when_ns = r->when_ns;
     m->version = r->version;
     return r->when_ns <= m->at_ns;
 }
@@ -175,22 +174,22 @@ static int
 read_moment(struct comparison *c, const char *name, const char *word,
             struct moment *out)
 {
-    uint64_t now_ns = clock_realtime_ns();
     int rc;
 
-    if (when_read(word + 1, now_ns, &out->at_ns)) {
+    if (when_read(word + 1, clock_realtime_ns(), &out->at_ns)) {
         return say_usage(c->line, "%s: not a time, such as @14:00 or @2h",
                          word);
     }
     rc = admin_each_version(c->line->registry, name, find_moment, out);
+    if (rc > 0) {
+        return 0;
+    }
     if (rc == 0 && out->version) {
-        say("%s: no version was in force then; the first is v%u, %s", name,
-            out->version, when_write(out->when_ns, now_ns).text);
+        say("%s: its first version is later than %s", name, word);
+        say("see: bide log %s", name);
         return STATUS_ABSENT;
     }
-    return rc > 0 ? 0
-                  : say_no_version(c->line->registry, name, 0,
-                                   rc ? rc : BIDE_ENOPOLICY);
+    return say_no_version(c->line->registry, name, 0, rc ? rc : BIDE_ENOPOLICY);
 }
 
 /* Reads what word `i` means for a policy.  Returns 0 or the exit status. */
@@ -227,6 +226,7 @@ read_side(struct comparison *c, int i, const char *name, struct side *out)
     }
     if (rc == 0) {
         snprintf(out->version, sizeof(out->version), "v%u", out->r.version);
+        out->of = out->version;
         /* A file has no layers. */
         record_settle(&out->r, c->word[!i] && source_is_file(c->word[!i])
                                    ? UINT64_MAX
@@ -249,19 +249,18 @@ compare_policy(struct comparison *c, const char *name)
         rc = admin_before(c->line->registry, &s[1].r, &s[0].r);
         status = say_no_version(c->line->registry, name, 0, rc);
         snprintf(s[0].version, sizeof(s[0].version), "v%u", s[0].r.version);
+        s[0].of = s[0].version;
     }
     if (status == 0) {
         bool other = strcmp(s[1].r.name, name) != 0 && !s[1].r.deleted;
 
-        rc =
-            asprintf(&title, "%s %s -> %s%s%s%s", name,
-                     s[0].of ? s[0].of : s[0].version, other ? s[1].r.name : "",
-                     other ? " " : "", s[1].of ? s[1].of : s[1].version,
-                     s[1].r.deleted                ? " (deleted)"
-                     : s[0].r.deleted && !c->whole ? " (was deleted)"
-                                                   : "") < 0
-                ? BIDE_ENOMEM
-                : difference_print(title, &s[0].r, &s[1].r, false);
+        rc = asprintf(&title, "%s %s -> %s%s%s%s", name, s[0].of,
+                      other ? s[1].r.name : "", other ? " " : "", s[1].of,
+                      s[1].r.deleted                ? " (deleted)"
+                      : s[0].r.deleted && !c->whole ? " (was deleted)"
+                                                    : "") < 0
+                 ? BIDE_ENOMEM
+                 : difference_print(title, &s[0].r, &s[1].r, false);
         c->differ |= rc > 0;
         status = rc < 0 ? say_failure(rc, name) : 0;
         free(title);
@@ -303,31 +302,29 @@ int
 diff_command(struct command_line *line)
 {
     char **words = line->operands, now[] = "now", *name = words[0];
-    struct comparison c = {.line = line};
+    bool from_file = source_is_file(name);
+    bool files = from_file && (!words[1] || source_is_file(words[1]));
+    struct comparison c = {
+        .line = line, .word = {words[1], line->count > 2 ? words[2] : now}};
     int status = 0;
 
-    c.word[0] = words[1];
-    c.word[1] = words[1] && words[2] ? words[2] : now;
-    if (source_is_file(name) && !words[1]) {
-        c.word[0] = now;
-        c.word[1] = name;
-    } else if (source_is_file(name) && words[2] && source_is_file(words[1])) {
+    if (files && line->count > 2) {
         status = say_usage(line, "%s: not a policy", words[1]);
-    } else if (source_is_file(name)) {
-        c.word[0] = name; /* to a policy, or to another file */
+    } else if (files) {
+        c.word[0] = words[1] ? name : now;
+        c.word[1] = words[1] ? words[1] : name;
+    } else if (from_file) {
+        c.word[0] = name; /* to this policy */
         name = words[1];
-        c.word[1] = line->count == 2 && source_is_file(name) ? name : c.word[1];
     } else if (line->count == 2 && *words[1] != '@' && !is_number(words[1])) {
         c.word[0] = now; /* to another policy, or to a file */
         c.word[1] = words[1];
     } else if (!words[1]) {
         status = say_unless_found(line->registry, name, NULL);
     }
-    if (status == 0) {
-        status = source_is_file(words[0]) && (!words[1] || source_is_file(name))
-                     ? compare_files(&c)
+    status = status  ? status
+             : files ? compare_files(&c)
                      : compare_policy(&c, name);
-    }
     source_free(&c.file[0]);
     source_free(&c.file[1]);
     return status ? status : c.differ ? STATUS_NO : STATUS_DONE;

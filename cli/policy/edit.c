@@ -344,11 +344,11 @@ edit_first_operand(struct command_line *line, bool set)
 
 /* ---- set --preview ---- */
 
-/* Runs a command for the policy, with or without KEY=VALUE, and an option; it
- * may change the operands, so it has its own. */
+/* Runs a command below `title` for the policy, with or without KEY=VALUE, and
+ * an option; it may change the operands, so it has its own. */
 static int
-run_for_preview(struct command_line *line, command_fn *run, bool changed,
-                enum option option)
+run_for_preview(struct command_line *line, const char *title, command_fn *run,
+                bool changed, enum option option)
 {
     struct command_line of = *line;
     char **operands = calloc((size_t)line->count + 1, sizeof(*operands));
@@ -364,6 +364,7 @@ run_for_preview(struct command_line *line, command_fn *run, bool changed,
         operands[i] = strdup(line->operands[i]);
         status = operands[i] ? 0 : say_no_memory();
     }
+    fputs(title, stdout);
     fflush(stdout);
     status = status ? status : run(&of);
     for (int i = 0; operands && i < of.count; i++) {
@@ -377,20 +378,20 @@ run_for_preview(struct command_line *line, command_fn *run, bool changed,
 static int
 ask_to_change(void)
 {
-    char answer[16] = "";
+    bool can_ask = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+    char answer[16];
 
-    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
-        puts("\nWithout a terminal to ask on, --preview changes nothing.");
-        return STATUS_NO;
+    if (can_ask) {
+        fflush(stdout); /* which keeps a line that is not complete */
+        fputs("\nChange it? [y/N] ", stderr);
+        if (fgets(answer, sizeof(answer), stdin) && *answer == 'y') {
+            return 0;
+        }
     }
-    fflush(stdout); /* which keeps a line that is not complete */
-    fputs("\nChange it? [y/N] ", stderr);
-    if (!fgets(answer, sizeof(answer), stdin) ||
-        (strcmp(answer, "y\n") != 0 && strcmp(answer, "yes\n") != 0)) {
-        puts("nothing was changed");
-        return STATUS_NO;
-    }
-    return 0;
+    puts(can_ask
+             ? "nothing was changed"
+             : "\nWithout a terminal to ask on, --preview changes nothing.");
+    return STATUS_NO;
 }
 
 /* Shows the change, the waits, and the last hour as it was and as it would have
@@ -407,16 +408,15 @@ preview_then_set(struct command_line *line)
     }
     snprintf(version, sizeof(version), "%u", r.version);
     record_free(&r);
-    status = run_for_preview(line, set_command, true, OPTION_DRY_RUN);
+    status = run_for_preview(line, "", set_command, true, OPTION_DRY_RUN);
     if (status) {
         return status;
     }
-    puts("\nNow:");
-    run_for_preview(line, preview_command, false, OPTION_PREVIEW);
-    puts("\nChanged:");
-    run_for_preview(line, preview_command, true, OPTION_PREVIEW);
-    puts("\nThe last hour:");
-    run_for_preview(line, simulate_command, true, OPTION_REPLAY);
+    run_for_preview(line, "\nNow:\n", preview_command, false, OPTION_PREVIEW);
+    run_for_preview(line, "\nChanged:\n", preview_command, true,
+                    OPTION_PREVIEW);
+    run_for_preview(line, "\nThe last hour:\n", simulate_command, true,
+                    OPTION_REPLAY);
     status = ask_to_change();
     if (!line->option[OPTION_IF_VERSION]) {
         line->option[OPTION_IF_VERSION] = version;

@@ -85,19 +85,19 @@ int
 admin_wake(struct admin *a, const char *name, const char *scope, bool try_only,
            uint32_t *out)
 {
-    struct waking w = {past_live(&a->past, false), name, scope, out};
-    uint32_t count = w.live ? cell_count(w.live) : 0;
-    int rc = w.live || !a->past.live_rc ? BIDE_ENOPOLICY : a->past.live_rc;
+    struct live *l = (try_only ? past_live : past_live_shared)(&a->past, false);
+    struct waking w = {l, name, scope, out};
+    int rc = BIDE_ENOPOLICY;
 
     *out = 0;
-    if (w.live && !try_only && !past_live_shared(&a->past, false)) {
-        return failure_of_store(BIDE_EPERM, reader_live_path(a->past.reader),
-                                "");
+    if (!l) {
+        return a->past.live_rc
+                   ? failure_of_store(a->past.live_rc,
+                                      reader_live_path(a->past.reader), "")
+                   : rc;
     }
-    if (w.live) {
-        sleeper_each(w.live, clock_monotonic_ns(), count_chosen, &w);
-    }
-    for (uint32_t i = 0; i < count; i++) {
+    sleeper_each(l, clock_monotonic_ns(), count_chosen, &w);
+    for (uint32_t i = 0; i < cell_count(l); i++) {
         struct cell *c = chosen_cell(&w, i);
 
         rc = c ? 0 : rc;
@@ -105,8 +105,8 @@ admin_wake(struct admin *a, const char *name, const char *scope, bool try_only,
             cell_wake(c);
         }
     }
-    if (rc == 0 && !try_only) {
-        live_ring(w.live);
+    if (!try_only) {
+        live_ring(l);
     }
     return rc;
 }

@@ -262,9 +262,9 @@ made() { [ "$(grep -c x "$T/$1")" -eq "$2" ]; }
     gives 0 bide calls
     says "2 calls are waiting. To let those of a policy go on now: bide wake POLICY"
     gives 0 bide wake pay --dry-run
-    says "pay: 2 waiting calls would go on"
+    says "pay: 2 waiting calls would be woken"
     gives 0 bide wake pay --scope eu
-    says "pay: 1 waiting call goes on now"
+    says "pay: 1 waiting call woken"
     until_it made eu 2
     until_it eval "bide calls --json | grep -q '\"attempts\":2'"
     made us 1
@@ -295,7 +295,7 @@ made() { [ "$(grep -c x "$T/$1")" -eq "$2" ]; }
         says "permission"
     fi
     gives 0 bide wake ghost
-    says "ghost: 1 waiting call goes on now"
+    says "ghost: 1 waiting call woken"
     wait
     bide set pay retry_on=exit.9 wait=fixed wait_initial=6h wait_max=6h breaker=on \
         breaker_consecutive=2 breaker_open_for=1m attempts=3 >/dev/null
@@ -305,7 +305,7 @@ made() { [ "$(grep -c x "$T/$1")" -eq "$2" ]; }
     done
     until_it eval "bide breaker pay | grep OPEN"
     gives 0 bide wake pay --scope eu
-    says "calls that the breaker refuses wait on: bide breaker pay"
+    says "waiting calls woken; those that a breaker refuses wait on"
     made eu 1
     bide set pay attempts=1 >/dev/null
     wait

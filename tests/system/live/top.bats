@@ -104,14 +104,14 @@ teardown() {
     until_it shows '^pay '
     type_in /
     type_in mail Enter w
-    until_it shows "mail: 1 waiting call would go on"
+    until_it shows "mail: 1 waiting call would be woken"
     type_in n
     until_it shows "by failed"
     bide calls | grep mail
     type_in w
     until_it shows "Do it"
     type_in y
-    until_it shows "mail: 1 waiting call goes on now"
+    until_it shows "mail: 1 waiting call woken"
     wait $! || true
 }
 

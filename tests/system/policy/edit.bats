@@ -360,7 +360,7 @@ load ../registry
     gives 0 bide diff pay @30m
     gives 1 bide diff pay @2h @30m
     gives 3 bide diff pay @4h
-    says "pay: no version was in force then; the first is v1"
+    says "pay: its first version is later than @4h" "see: bide log pay"
     gives 2 bide diff pay @noon
     says "@noon: not a time, such as @14:00 or @2h" "usage: bide diff NAME|FILE [FROM [TO]]"
     bide apply - <<<$'[mail]\nattempts = 9\n' >/dev/null
