@@ -1,21 +1,27 @@
 #!/usr/bin/env python3
 """Runs the examples of README.md: each `$ ` line of its console blocks, in order,
 in one scratch directory.  A line ends with `# exit N` if it must exit with N
-instead of 0.  The lines below a command must be in its output.  Each C program is
-compiled against the build; the command below it has its last line of output.
+instead of 0.  The lines below a command must be in its output.  Each C or C++
+program is compiled against the build; the command below it has its last line of
+output.  A URL in that command is one of a local server, which refuses twice.
 
 argv: README.md, the directory of the built command and library, include/, and
 the sanitizers the library was built with."""
+import atexit
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 readme, build, include = map(os.path.abspath, sys.argv[1:4])
 text = open(readme, encoding="utf-8").read()
 failed, ran = 0, 0
+servers = []
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def report_failure(what):
@@ -50,9 +56,37 @@ with tempfile.TemporaryDirectory() as work:
         return subprocess.run(["bash", "-c", command], cwd=work, env=environment, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
-    programs = re.findall(r"```c\n(.*?)```\n\n    cc (\w+\.c) [^\n]*# (.*?)\n", text, re.S)
-    if len(programs) != text.count("```c\n"):
-        report_failure("a C program without its command")
+    def server():
+        """Starts the local server once.  Returns its address."""
+        port = os.path.join(work, "port")
+        if not servers:
+            servers.append(subprocess.Popen([sys.executable, os.path.join(HERE, "adapters/server.py"), port]))
+            atexit.register(servers[0].kill)
+        while not os.path.exists(port):
+            time.sleep(0.02)
+        with open(port, encoding="utf-8") as file:
+            return f"http://127.0.0.1:{file.read()}/flaky/2"
+
+    def run_program(program, compiler, name, modules, url, printed):
+        global ran
+        if shutil.which(compiler) is None or (modules and run(f"pkg-config --exists {modules}").returncode):
+            print(f"ok {ran} {name} of README.md # skip needs {modules or compiler}")
+            return
+        if (modules or name.endswith(".cc")) and program.count("\n") >= 25:
+            report_failure(f"{name} has {program.count(chr(10))} lines, not under 25")
+        with open(os.path.join(work, name), "w", encoding="utf-8") as file:
+            file.write(program)
+        libraries = f"$(pkg-config --cflags --libs {modules})" if modules else ""
+        done = run(f"{compiler} -Wall -Wextra -Werror {flags} -I{shlex.quote(include)} {name} "
+                   f"-L{shlex.quote(build)} -lbide {libraries} && ./a.out {server() if url else ''}")
+        ran += 1
+        if done.returncode or done.stdout.splitlines()[-1:] != [printed]:
+            report_failure(f"{name}\n{done.stdout}")
+
+    programs = re.findall(r"```(?:c|cpp)\n(.*?)```\n\n    (cc|c\+\+) (\w+\.cc?) \$\(pkg-config --cflags --libs bide ?(.*?)\)"
+                          r" && \./a\.out ?(\S*) +# (.*?)\n", text, re.S)
+    if len(programs) != text.count("```c\n") + text.count("```cpp\n"):
+        report_failure("a program without its command")
     flags = f"-fsanitize={sys.argv[4]}" if sys.argv[4:] and sys.argv[4] else ""
     for number, block in enumerate(re.findall(r"```console\n(.*?)```", text, re.S)):
         for command, shown in commands(block):
@@ -65,13 +99,7 @@ with tempfile.TemporaryDirectory() as work:
                 if line.rstrip() not in [x.rstrip() for x in done.stdout.splitlines()]:
                     report_failure(f"{command}: does not print: {line}\n{done.stdout}")
         if number == 0:  # the policy exists now, so the programs can use it
-            for program, name, printed in programs:
-                with open(os.path.join(work, name), "w", encoding="utf-8") as file:
-                    file.write(program)
-                done = run(f"cc -Wall -Wextra -Werror {flags} -I{shlex.quote(include)} {name} "
-                           f"-L{shlex.quote(build)} -lbide && ./a.out")
-                ran += 1
-                if done.returncode or done.stdout.splitlines()[-1:] != [printed]:
-                    report_failure(f"{name}\n{done.stdout}")
+            for program in programs:
+                run_program(*program)
 print(f"readme: {ran - failed} passed, {failed} failed")
 sys.exit(1 if failed or not ran else 0)

@@ -124,7 +124,7 @@ store_payments() {
     mkdir -p "$ROOT/srv/build/package"
     cp "$BATS_FILE_TMPDIR"/new/*.deb "$ROOT/srv/build/package"
     sed -n '/^## Install/,/^## /{/^```sh$/,/^```$/{/^```/!p}}' "$TOP/README.md" >"$T/walk"
-    sed -n '/^## A first program/,/^## /{/^```c$/,/^```$/{/^```/!p}}' "$TOP/README.md" >"$ROOT/srv/first.c"
+    awk '/^## A first program/{seen=1} seen && /^```$/{exit} begun{print} seen && /^```c$/{begun=1}' "$TOP/README.md" >"$ROOT/srv/first.c"
     grep -q "^cmake -S . -B build && cmake --build build --target package$" "$T/walk"
     sed '/^cmake /d' "$T/walk" >"$ROOT/srv/walk"
     gives 0 inside timeout 240 bash -exc 'cd /srv; . ./walk'
