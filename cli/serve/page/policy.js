@@ -58,9 +58,9 @@ async function follow() {
 
 function sumOf(c) {
   const k = c.calls, failed = k.exhausted + k.refused, all = k.succeeded + failed + k.rejected + k.cancelled;
-  const l = c.latency_ms.succeeded;
+  const l = c.latency_ms.succeeded, whole = c.latency_ms.calls;
   return {begin: c.begin, end: c.end, calls: all, ok: k.succeeded, failed, refused: k.refused,
-    retries: c.retries, p50: l.count ? l.p50 : null, p95: l.count ? l.p95 : null,
+    retries: c.retries, p50: l.count ? l.p50 : null, p95: l.count ? l.p95 : null, whole95: whole.count ? whole.p95 : null,
     outcomes: c.outcomes, opened: c.opened, heat: c.heat, known: true};
 }
 
@@ -144,7 +144,7 @@ const steps = (value, y) => {
 /* Attempts by latency and time: the darker, the more of the time's attempts. */
 function heatMap(height) {
   const cells = view.columns.map(sumOf), lows = [...new Set(cells.flatMap((c) => c.heat.map((h) => h[0])))].sort((a, b) => a - b);
-  const p95s = view.list.map((c) => c.p95).filter((x) => x != null);
+  const p95s = view.list.flatMap((c) => [c.p95, c.whole95]).filter((x) => x != null);
   const first = Math.max(0.001, Math.min(lows[0] || 1, ...p95s)), last = Math.max(first * 2, (lows[lows.length - 1] || 1) * 1.5, ...p95s);
   const y = (ms) => height - height * Math.log(Math.max(ms, first) / first) / Math.log(last / first);
   const level = [], paths = [];
@@ -157,11 +157,11 @@ function heatMap(height) {
     }
   }
   level.forEach((d, k) => paths.push({class: "heat h" + k, d}));
-  paths.push({class: "line p50", d: steps((c) => c.p50, y)}, {class: "line p95", d: steps((c) => c.p95, y)});
+  paths.push({class: "line p50", d: steps((c) => c.p50, y)}, {class: "line p95", d: steps((c) => c.p95, y)}, {class: "line whole95", d: steps((c) => c.whole95, y)});
   const ticks = [];
   for (let ms = 10 ** Math.ceil(Math.log10(first)); lows.length && ms <= last; ms *= 10) ticks.push([100 * y(ms) / height, time(ms)]);
   if (ticks.length < 2 && lows.length) ticks.push([0, time(last)], [100, time(first)]);
-  return chart("Latency of attempts", [["k-heat", "share of the attempts"], ["k-p50", "p50 of succeeded"], ["k-p95", "p95"]], height, ticks, paths);
+  return chart("Latency of attempts", [["k-heat", "share of the attempts"], ["k-p50", "p50 of succeeded"], ["k-p95", "p95"], ["k-whole95", "p95 of whole calls, with retries and waits"]], height, ticks, paths);
 }
 
 function axis() {
@@ -245,13 +245,14 @@ function figures(s, old) {
   const rates = (x) => x.calls > 0 ? {failed: x.failed / x.calls, refused: x.refused / x.calls, retries: x.retries / Math.max(1, x.calls - x.refused)} : {};
   const r = rates(s), o = old ? rates(old) : {};
   return [Math.round(s.calls).toLocaleString("en"), cell(r.failed, o.failed, share(s.failed, s.calls), 0.002), cell(r.refused, o.refused, share(s.refused, s.calls), 0.002),
-    cell(r.retries, o.retries, share(s.retries, s.calls - s.refused), 0.005), s.p50 == null ? "–" : time(s.p50), cell(s.p95, old && old.p95, s.p95 == null ? "–" : time(s.p95), 0.5)];
+    cell(r.retries, o.retries, share(s.retries, s.calls - s.refused), 0.005), cell(s.p95, old && old.p95, s.p95 == null ? "–" : time(s.p95), 0.5),
+    cell(s.whole95, old && old.whole95, s.whole95 == null ? "–" : time(s.whole95), 0.5)];
 }
 
 function showTables(v) {
   const scopes = v.scopes.map((c) => ({...sumOf(c), scope: c.scope, breaker: c.breaker, budget: c.budget})), more = v.scopes_known - scopes.length;
   text($("n-scopes"), v.scopes_known > 1 ? many(v.scopes_known, "scope", "scopes") + (more > 0 ? `, the worst ${scopes.length} shown` : "") : "");
-  keep($("scopes"), table("Scopes", ["<Scope", "Calls", "Failed", "Refused", "Retries", "p50", "p95", "<Breaker", "<Budget"], scopes.map((s) => {
+  keep($("scopes"), table("Scopes", ["<Scope", "Calls", "Failed", "Refused", "Retries", "p95", "Call p95", "<Breaker", "<Budget"], scopes.map((s) => {
     const b = breaker(s.breaker);
     return [["name", el("a", {href: address(route.name, {since: route.since, until: route.until, scope: route.scope === s.scope ? null : s.scope})}, scopeName(s.scope))],
       ...figures(s), ["", el("span", {class: "badge " + b.level}, b.word)], ["budget", ...budget(s.budget)]];
@@ -272,7 +273,7 @@ function showTables(v) {
   $("e-outcomes").hidden = sum > 0;
   text($("e-outcomes"), "No attempt failed in this time.");
   const versions = v.versions.map((c) => ({...sumOf(c), number: c.number}));
-  keep($("versions"), table("Versions", ["<Version", "Calls", "Failed", "Refused", "Retries", "p50", "p95", "<Made by"], versions.map((s, i) => {
+  keep($("versions"), table("Versions", ["<Version", "Calls", "Failed", "Refused", "Retries", "p95", "Call p95", "<Made by"], versions.map((s, i) => {
     const c = shownLog.find((x) => x.version === s.number);
     return [["name", s.number ? "v" + s.number : "not defined"], ...figures(s, versions[i + 1]),
       ["wrap", c ? author(c) + ", " + clock(c.when, v.time) + (c.note ? ": " + c.note : "") : ""]];
@@ -333,7 +334,7 @@ function showState(p, found, now) {
 function readout() {
   const c = cursor != null && view.list[cursor];
   const words = (c) => `${clock(c.begin, view.time)} to ${clock(c.end, view.time).split(" ").pop()}: ${rate(perS(c, "calls"))} calls/s, failed ${share(c.failed, c.calls)} (refused ${share(c.refused, c.calls)}), ` +
-    `retries ${share(c.retries, c.calls - c.refused)}` + (c.p95 != null ? `, p95 ${time(c.p95)}` : "") + (c.opened ? `, breaker opened ${many(c.opened, "time", "times")}` : "") +
+    `retries ${share(c.retries, c.calls - c.refused)}` + (c.p95 != null ? `, p95 ${time(c.p95)}` : "") + (c.whole95 != null ? `, of whole calls ${time(c.whole95)}` : "") + (c.opened ? `, breaker opened ${many(c.opened, "time", "times")}` : "") +
     Object.entries(c.outcomes).sort((a, b) => b[1] - a[1]).slice(0, 2).map(([o, n]) => `, ${o} ${Math.round(n)}`).join("") + (c.known ? "" : " (average: nothing was recorded in between)");
   const all = view.list.reduce((s, c) => ({calls: s.calls + c.calls, failed: s.failed + c.failed, refused: s.refused + c.refused}), {calls: 0, failed: 0, refused: 0});
   text($("readout"), c ? words(c) : view.list.length ? `${clock(view.since, view.time)} to ${clock(view.until, view.time)}: ${Math.round(all.calls).toLocaleString("en")} calls, failed ${share(all.failed, all.calls)}, refused ${share(all.refused, all.calls)}` : "Nothing was counted in this time.");

@@ -211,6 +211,10 @@ def check_policy(b, url):
     said = b.js("document.getElementById('one').innerText")
     for words in ("two.example.com", "one.example.com", "exit.1", "two.example.com: opened", EVIL, "created", "breaker_min_calls", "this policy", "OPEN"):
         assert words in said, (words, said)
+    assert b.js("document.querySelector('.line.whole95').getAttribute('d').length > 10"), "no line of whole calls"
+    took = b.js("view.scopes.map((c) => [c.latency_ms.calls, c.latency_ms.succeeded])")
+    assert any(calls["count"] > ok["count"] for calls, ok in took), f"whole calls: {took}"
+    assert b.js("[...document.querySelectorAll('#scopes th')].map((h) => h.textContent)").index("Call p95") == 6
     assert b.js("[...document.querySelectorAll('#scopes tbody tr')].map((r) => r.firstChild.textContent)")[0] == "two.example.com", "the worst scope comes first"
     assert b.js("document.querySelectorAll('#charts path.mark.breaker').length") >= 3, "each chart marks the breaker"
     assert "breaker_slow_rate" not in said
