@@ -201,6 +201,10 @@ counts() {
     python3 -c "import sys; d, t, n = map(float, sys.argv[1:]); sys.exit(not (30000 < t <= 60000 and n < d <= n + 60.001))" \
         "$deadline" "$timeout" "$now"
     date -d "@$deadline" >/dev/null
+    # As bide(1) says.
+    gives 0 bide exec limited sh -c 'echo "$((${BIDE_DEADLINE%.*}-$(date +%s)))"'
+    [ "$output" -gt 30 ]
+    [ "$output" -le 60 ]
     gives 0 env BIDE_DEADLINE= BIDE_ATTEMPT_TIMEOUT_MS= "$BIDE" --dir "$DIR" exec web sh -c \
         'echo "${BIDE_DEADLINE-none} ${BIDE_ATTEMPT_TIMEOUT_MS-none}"'
     [ "$output" = "none none" ]
