@@ -36,7 +36,7 @@ static const struct option_note simulate_notes[] = {
     {OPTION_SEED, "use other random numbers; default 1"}, {0}};
 
 static const struct option_note help_notes[] = {
-    {OPTION_JSON, "with keys or KEY: print JSON"}, {0}};
+    {OPTION_JSON, "print the commands as JSON, or the keys, or a KEY"}, {0}};
 static const struct option_note log_notes[] = {
     {OPTION_BY, "only changes of this author"}, {0}};
 static const struct option_note audit_notes[] = {
@@ -392,7 +392,7 @@ const struct command commands[] = {
      .section = SECTION_HELP,
      .help = "show this help, or help on one subject",
      .run = help_command, .most = 2, .notes = help_notes,
-     .options = TAKES(MAN) | TAKES(COMPLETION) | TAKES(JSON),
+     .options = TAKES(JSON),
      .examples = "bide help set\n"
                  "bide help keys --json\n"
                  "bide help wait_initial\n"},

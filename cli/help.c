@@ -195,6 +195,48 @@ help_keys_json(const struct key *only)
     return json_out(object) ? say_no_memory() : STATUS_DONE;
 }
 
+/* ---- bide help --json ---- */
+
+static int
+help_json(void)
+{
+    struct json *j = json_object_new(), *all, *array, *one;
+
+    all = json_in_array(j, "sections");
+    for (int i = 0; i < SECTION_COUNT; i++) {
+        json_put_text(all, NULL, section_titles[i]);
+    }
+    all = json_in_array(j, "commands");
+    for (int i = 0; i < command_count; i++) {
+        const struct command *c = &commands[i];
+        char *usage = command_usage(c);
+
+        one = json_add_object(all);
+        json_put_text(one, "command", c->name);
+        json_put_text(one, "section", section_titles[c->section]);
+        json_put_text(one, "operands", c->usage);
+        json_put_text(one, "usage", usage);
+        json_put_text(one, "help", c->help);
+        array = json_in_array(one, "options");
+        for (int k = 0; k < OPTION_COUNT; k++) {
+            if (c->options & (option_set)1 << k && option_rows[k].help) {
+                one = json_add_object(array);
+                json_put_text(one, "option", option_rows[k].name);
+                json_put_text(one, "help", command_option_help(c, k));
+            }
+        }
+        free(usage);
+    }
+    all = json_in_array(j, "options");
+    for (int k = 0; k < OPTION_COUNT; k++) {
+        one = json_add_object(all);
+        json_put_text(one, "option", option_rows[k].name);
+        json_put_text(one, "value", option_rows[k].value);
+        json_put_text(one, "help", option_rows[k].help);
+    }
+    return json_out(j) ? say_no_memory() : STATUS_DONE;
+}
+
 /* ---- bide help outcomes ---- */
 
 static int
@@ -239,18 +281,12 @@ help_command(struct command_line *line)
                                             : NULL;
     const struct key *key = topic && !second ? key_find(topic) : NULL;
 
-    if (line->option[OPTION_COMPLETION]) {
-        manual_completion();
-        return STATUS_DONE;
-    }
-    if (line->option[OPTION_MAN]) {
-        (topic ? manual_keys : manual_commands)();
-        return STATUS_DONE;
-    }
     if (line->option[OPTION_JSON]) {
         return key || (topic && !second && strcmp(topic, "keys") == 0)
                    ? help_keys_json(key)
-                   : say_usage(line, "--json: only with keys, or with a key");
+               : topic ? say_usage(line, "--json: only alone, with keys, or "
+                                         "with a key")
+                       : help_json();
     }
     if (!topic) {
         return help_all();

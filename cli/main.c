@@ -207,8 +207,7 @@ open_registry(struct command_line *line)
 static bool
 is_for_programs(const struct command_line *line)
 {
-    static const enum option options[] = {OPTION_JSON, OPTION_CSV, OPTION_RAW,
-                                          OPTION_MAN, OPTION_COMPLETION};
+    static const enum option options[] = {OPTION_JSON, OPTION_CSV, OPTION_RAW};
 
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         if (line->option[options[i]]) {

@@ -83,8 +83,6 @@
     X(LISTEN, "listen", "ADDRESS:PORT", "default 127.0.0.1:9747")              \
     X(OUTPUT, "output", "WHERE", "the file to write, replaced atomically")     \
     X(FORCE, "force", NULL, "replace all, also another registry")              \
-    X(ADOPT, "adopt", NULL, "give a copied registry an identity of its own")   \
-    X(MAN, "man", NULL, NULL)                                                  \
-    X(COMPLETION, "completion", NULL, NULL)
+    X(ADOPT, "adopt", NULL, "give a copied registry an identity of its own")
 
 #endif
