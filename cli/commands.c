@@ -49,7 +49,8 @@ const struct command commands[] = {
      .help = "create a registry, or repair the rights of its files",
      .run = init_command,
      .options = TAKES(LIVE) | TAKES(GROUP) | TAKES(OPERATORS) |
-         TAKES(PRIVATE) | TAKES(PUBLIC) | TAKES(ADOPT),
+         TAKES(PRIVATE) | TAKES(PUBLIC) | TAKES(JOURNAL) | TAKES(NO_JOURNAL) |
+         TAKES(ADOPT),
      .examples = "bide init\n"
                  "bide init --private\n"
                  "bide init --dir ./registry --live ./live\n"},

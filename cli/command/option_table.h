@@ -13,6 +13,8 @@
     X(OPERATORS, "operators", "GROUP", "operators' group; default bide-ops")   \
     X(PRIVATE, "private", NULL, "only these groups may read the registry")     \
     X(PUBLIC, "public", NULL, "all users may read the registry")               \
+    X(JOURNAL, "journal", NULL, "write changes and alarms to the journal")     \
+    X(NO_JOURNAL, "no-journal", NULL, "write none to the journal")             \
     X(PRUNE, "prune", NULL, "delete policies that the files do not contain")   \
     X(DRY_RUN, "dry-run", NULL, "show what would change; change nothing")      \
     X(PREVIEW, "preview", NULL, "show waits and the last hour, then ask")      \

@@ -89,6 +89,9 @@ print_registry(struct command_line *line, const char *dir,
     fputs(" (live state in ", stdout);
     print_path(admin_live_path(line->registry));
     fputs(")\n", stdout);
+    if (line->option[OPTION_JOURNAL]) {
+        puts("Changes and alarms are also written to the journal, or syslog");
+    }
     if (did->existed && !did->mended && !did->failed) {
         puts("Owners, groups and modes are right: there was nothing to do");
     }
@@ -210,6 +213,9 @@ init_command(struct command_line *line)
                               .is_private = line->option[OPTION_PRIVATE]  ? 1
                                             : line->option[OPTION_PUBLIC] ? -1
                                                                           : 0,
+                              .journal = line->option[OPTION_JOURNAL]      ? 1
+                                         : line->option[OPTION_NO_JOURNAL] ? -1
+                                                                           : 0,
                               .told = print_rights};
     rc = finish_cut_restore(dir);
     rc = rc ? rc : admin_init(dir, &how);

@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 
 #include "base/array.h"
 #include "base/failure.h"
 #include "policy/policy.h"
+#include "record/journal.h"
 #include "record/past.h"
 #include "registry/announce.h"
 #include "store/policies/writer.h"
@@ -162,6 +164,33 @@ check_all(struct edit *e)
     return rc;
 }
 
+static void
+write_journal(const struct edit *e)
+{
+    static const char *const words[] = {"unchanged", "created", "changed",
+                                        "deleted"};
+    const struct admin_change *c = e->change;
+    const char *note = c->note ? c->note : "";
+    char version[16], message[1024];
+    bool go_on = reader_journal(e->a->past.reader);
+
+    for (size_t i = 0; i < e->results.count && go_on; i++) {
+        const struct admin_result *r = &e->results.list[i];
+
+        snprintf(version, sizeof(version), "%u", r->after);
+        snprintf(message, sizeof(message), "%s v%s %s by %s%s%s", r->name,
+                 version, words[r->did], c->who, *note ? ": " : "", note);
+        go_on =
+            r->did == ADMIN_UNCHANGED ||
+            journal_write(JOURNAL_CHANGE, LOG_NOTICE, message,
+                          JOURNAL_FIELDS("BIDE_POLICY", r->name, "BIDE_VERSION",
+                                         version, "BIDE_CHANGE", words[r->did],
+                                         "BIDE_AUTHOR", c->who, "BIDE_NOTE",
+                                         note, "BIDE_COMMAND", c->command,
+                                         "BIDE_REGISTRY", e->a->past.dir));
+    }
+}
+
 /* Tells every process, also of an earlier change that nobody announced. Without
  * a live file services see the change when they look at the registry next. */
 static void
@@ -194,6 +223,7 @@ commit_end(struct edit *e, int rc, struct admin_results *out)
         rc = edit_fail_store(e, writer_commit(e->writer));
         if (rc == 0) {
             announce_change(e, l);
+            write_journal(e);
         }
     } else if (rc == 0 && past_live_shared(&e->a->past, false)) {
         announce_repair(e->a->past.live, e->a->past.reader);

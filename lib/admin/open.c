@@ -13,6 +13,7 @@
 #include "base/paths.h"
 #include "policy/policy.h"
 #include "record/past.h"
+#include "registry/announce.h"
 #include "store/file/place.h"
 #include "store/pages/pages.h"
 #include "store/policies/reader.h"
@@ -139,6 +140,34 @@ make_registry(const char *dir, const char *live_dir)
     return rc == BIDE_EEXIST ? 0 : rc; /* another process was faster */
 }
 
+/* Stores whether changes and alarms go to the journal. */
+static int
+set_journal(const char *dir, const struct reader *r, struct admin_init *how)
+{
+    const uint8_t journal = how->journal > 0;
+    struct writer *w;
+    struct past past;
+    int rc = 0;
+
+    if (how->journal && journal != reader_journal(r)) {
+        rc = writer_begin(dir, "bide init", LOCK_WAIT_MS, &w);
+        if (rc) {
+            return rc;
+        }
+        rc = writer_set(w, "journal", &journal, sizeof(journal));
+        rc = rc ? rc : writer_commit(w);
+        writer_end(w);
+        how->mended++;
+    }
+    if (rc == 0 && how->mended && past_open(dir, &past) == 0) {
+        if (past_live_shared(&past, false)) {
+            announce_repair(past.live, past.reader);
+        }
+        past_close(&past);
+    }
+    return rc;
+}
+
 int
 admin_init(const char *dir, struct admin_init *how)
 {
@@ -180,6 +209,7 @@ admin_init(const char *dir, struct admin_init *how)
     if (!rc && r && paths_make_live(dir, reader_live_path(r))) {
         rc = place_failed(reader_live_path(r), errno);
     }
+    rc = rc || !r ? rc : set_journal(dir, r, how);
     reader_close(r);
     return rc ? failure_at(rc == BIDE_EMISSING ? FAILURE_CREATE : FAILURE_STORE,
                            rc, dir, place_why())

@@ -16,7 +16,7 @@ struct past;
 struct admin_init {
     const char *live_dir;          /* for a new one */
     const char *group, *operators; /* names or numbers; root's: none */
-    int is_private;                /* 1: yes, -1: no */
+    int is_private, journal;       /* 1: yes, -1: no */
     /* Is called for each file of an existing registry that was missing (`f` is
      * NULL) or had other rights, with the errno if they could not be mended. */
     void (*told)(const char *path, const struct rights_fault *f, int error);

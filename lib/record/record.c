@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 
 #include "base/array.h"
 #include "base/duration.h"
 #include "base/failure.h"
+#include "journal.h"
 #include "registry/announce.h"
 #include "rule/breaker.h"
 
@@ -443,6 +445,35 @@ past_has_stopped(struct past *p, const struct history_known *k,
     return l && k->every_ns && now > since && now - since > most;
 }
 
+static void
+write_journal(struct past *p, const struct recorded *done)
+{
+    static const int priorities[] = {LOG_INFO, LOG_WARNING, LOG_CRIT};
+    bool go_on = reader_journal(p->reader);
+    char message[BIDE_NAME_MAX + ALARM_WORDS + 80];
+
+    for (size_t i = 0; i < done->change_count && go_on; i++) {
+        const struct alarm_change *c = &done->changes[i];
+        bool breaker = c->opened + c->closed > 0;
+        const char *word = !breaker  ? alarm_word(c->now)
+                           : c->open ? "open"
+                                     : "closed";
+
+        snprintf(message, sizeof(message), "%s%s%s: %s%s%s", c->name,
+                 *c->scope ? "/" : "", c->scope, breaker ? "" : word,
+                 breaker || !*c->words ? "" : ": ", c->words);
+        go_on = journal_write(
+            breaker ? JOURNAL_BREAKER : JOURNAL_LEVEL,
+            !breaker  ? priorities[c->now]
+            : c->open ? LOG_WARNING
+                      : LOG_INFO,
+            message,
+            JOURNAL_FIELDS("BIDE_POLICY", c->name, "BIDE_SCOPE", c->scope,
+                           breaker ? "BIDE_BREAKER" : "BIDE_ALARM", word,
+                           "BIDE_WHY", c->words, "BIDE_REGISTRY", p->dir));
+    }
+}
+
 int
 past_record(struct past *p, const struct recorder_options *how,
             struct recorded *out)
@@ -470,6 +501,7 @@ past_record(struct past *p, const struct recorder_options *how,
     if (rc || out->unjudged) {
         recorded_free(out);
     }
+    write_journal(p, out);
     return rc;
 }
 

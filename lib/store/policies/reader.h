@@ -18,6 +18,7 @@ void reader_close(struct reader *r);
 
 const uint8_t *reader_id(const struct reader *r); /* REGISTRY_ID_SIZE bytes */
 const char *reader_live_path(const struct reader *r);
+bool reader_journal(const struct reader *r); /* changes go to the journal */
 /* Returns the directory of the registry that this one is a copy of, if that one
  * still exists: the copy then has a live file of its own.  NULL: not a copy. */
 const char *reader_original(const struct reader *r);

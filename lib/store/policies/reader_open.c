@@ -18,9 +18,10 @@ struct reader {
     struct pages *pages;
     uint8_t id[REGISTRY_ID_SIZE];
     char *live;
-    char *dir;      /* the directory that the registry was made or last changed
-                       in; NULL: unknown */
-    char *original; /* the same if that is another registry with this id */
+    uint8_t journal; /* init --journal */
+    char *dir;       /* the directory that the registry was made or last changed
+                        in; NULL: unknown */
+    char *original;  /* the same if that is another registry with this id */
 };
 
 /* ---- meta ---- */
@@ -136,6 +137,9 @@ read_meta(void *arg, const struct snapshot *s)
     if (rc && rc != BIDE_ENOPOLICY) { /* earlier versions did not store it */
         free(live);
         return rc;
+    }
+    if (read_meta_fixed(s, "journal", &r->journal, 1)) {
+        r->journal = 0; /* nobody asked for it */
     }
     free(r->live);
     free(r->dir);
@@ -253,6 +257,12 @@ reader_close(struct reader *r)
     free(r->dir);
     free(r->original);
     free(r);
+}
+
+bool
+reader_journal(const struct reader *r)
+{
+    return r->journal != 0;
 }
 
 const uint8_t *
