@@ -211,7 +211,7 @@ _bide_valued=' --dir --version --live --group --operators --note --if-version --
 _bide_choose() {
     case $command in
     'init')
-        options='--live --group --operators --private --public --adopt --dir --help'
+        options='--live --group --operators --private --public --journal --no-journal --adopt --dir --help'
         operands=:
         ;;
     'apply')
