@@ -53,6 +53,8 @@ install(FILES ${CMAKE_CURRENT_LIST_DIR}/bide.zsh RENAME _bide
   DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/${zsh} COMPONENT bide)
 install(FILES ${CMAKE_CURRENT_LIST_DIR}/bide-alerts.yml
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bide/prometheus COMPONENT bide)
+install(FILES ${CMAKE_CURRENT_LIST_DIR}/bide-dashboard.json
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/bide/grafana COMPONENT bide)
 set(LIBBIDE ${CMAKE_INSTALL_FULL_LIBDIR}/libbide.so.${soversion})
 configure_file(${CMAKE_CURRENT_LIST_DIR}/bide.bt.in bide.bt @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/bide.bt

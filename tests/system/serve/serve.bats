@@ -350,6 +350,18 @@ END
         json "{r['health'] for g in j['data']['groups'] for r in g['rules']} <= {$1}"
     }
     until_it rules_are '"ok"'
+    # Each panel of the dashboard gets an answer: a wrong join would be an error.
+    python3 -S - "$TOP/cli/dist/bide-dashboard.json" "$port" <<'END'
+import json, sys, urllib.parse, urllib.request
+empty = []
+for panel in json.load(open(sys.argv[1]))["panels"]:
+    for target in panel.get("targets", []):
+        query = target["expr"].replace("$__rate_interval", "1m").replace("$policy", ".*").replace("$instance", ".*")
+        with urllib.request.urlopen(f"http://127.0.0.1:{sys.argv[2]}/api/v1/query?query={urllib.parse.quote(query)}") as answer:
+            if not json.load(answer)["data"]["result"]:
+                empty.append(panel["title"])
+assert "Calls by verdict" not in empty and "Latency of attempts" not in empty and "In order" in empty, empty
+END
 }
 
 @test "the page works in a real browser" {

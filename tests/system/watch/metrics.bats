@@ -152,6 +152,46 @@ END
     promtool test rules outage.yml
 }
 
+@test "each expression of the dashboard for Grafana is valid, and knows our metrics" {
+    command -v promtool >/dev/null || skip "needs the package prometheus"
+    everything
+    python3 -S - "$TOP/cli/dist/bide-dashboard.json" <<'END'
+import json, re, sys
+board = json.load(open(sys.argv[1]))
+panels, names = board["panels"], {v["name"] for v in board["templating"]["list"]}
+assert len({p["id"] for p in panels}) == len(panels) and board["schemaVersion"] >= 36
+cells, exprs = set(), [a["expr"] for a in board["annotations"]["list"]]
+for p in panels:
+    at = p["gridPos"]
+    mine = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+    assert not mine & cells and at["x"] + at["w"] <= 24, p["title"]
+    cells |= mine
+    assert p["type"] == "row" or p["targets"], p["title"]
+    assert len({t["refId"] for t in p.get("targets", [])}) == len(p.get("targets", []))
+    exprs += [t["expr"] for t in p.get("targets", [])]
+assert len(exprs) == len(re.findall(r'"expr"', json.dumps(board)))
+uids = set(re.findall(r'"uid": "([^"]*)"', json.dumps(board)))
+assert uids == {"${datasource}", board["uid"]}, uids # none of a real data source
+text = json.dumps(board)
+for name in re.findall(r"\$([a-z_]+)\b", text):
+    assert name in names or name == "__rate_interval", name
+for title in ("worst first", "Policy $policy", "Latency", "Breakers", "budgets", "Recorder"):
+    assert any(title in p["title"] for p in panels), title
+assert any(p["type"] == "heatmap" for p in panels)
+plain = [e.replace("$__rate_interval", "5m").replace("$policy", ".*").replace("$instance", ".*") for e in exprs]
+rules = [{"record": f"panel:{i}", "expr": e} for i, e in enumerate(plain)]
+json.dump({"groups": [{"name": "board", "rules": rules}]}, open("board.yml", "w"))
+labels = set(re.findall(r"(\w+)=", open("all").read())) | {"instance"}
+for e in plain:
+    used = set(re.findall(r"(\w+)(?:!=|=~|=)\"", e))
+    for by in re.findall(r"by \(([^)]*)\)", e):
+        used |= set(re.findall(r"\w+", by))
+    assert used <= labels, (e, used - labels)
+END
+    promtool check rules board.yml
+    has_names board.yml
+}
+
 @test "promtool accepts all metrics without a remark" {
     traffic
     bide record
