@@ -5,8 +5,7 @@
  *   log        be64 sequence         -> be32 version, name
  *   children   parent NUL name       -> empty: `name` extends `parent`
  *              NUL name              -> the parent, to find the record above
- *   meta       "format", "id", "live", "created", "commit", "dir",
- *              "floor", "journal"
+ *   meta       "format", "id", "live", "created", "commit", "dir", "journal"
  *
  * Records contain a checksum; all other values are sealed (store/file/seal.h).
  * "commit" is the number of the transaction that wrote it: a reader of an
