@@ -73,30 +73,64 @@ sum_flapping(const struct audit *a, size_t first, bool *shown)
     return f;
 }
 
-/* Adds "breaker opened and closed 41 times, 10:02 to 10:31". */
-static void
-add_flapping_cell(struct table *t, const struct audit_entry *e,
-                  const struct flapping *f)
+/* Returns "breaker opened and closed 41 times, 10:02 to 10:31", malloc'ed. */
+static char *
+flapping_words(const struct audit_entry *e, const struct flapping *f)
 {
     struct brief from = when_write_iso(e->when_ns);
     struct brief to = when_write_iso(f->end_ns);
     size_t date = 11; /* "2026-01-31 " */
+    char *words;
 
     date = strncmp(from.text, to.text, date) == 0 ? date : 0;
     from.text[16] = to.text[16] = '\0'; /* without seconds */
-    table_cell(t, 3, "breaker opened%s%s%s %s times, %s to %s%s",
-               f->closed == f->opened ? "" : " ",
-               f->closed == f->opened ? "" : text_count(f->opened).text,
-               " and closed", text_count(f->closed).text, from.text + date,
-               to.text + date,
-               f->last == STATE_OPEN     ? ", now open"
-               : f->last == STATE_CLOSED ? ""
-                                         : ", now half open");
+    return asprintf(&words, "breaker opened%s%s%s %s times, %s to %s%s",
+                    f->closed == f->opened ? "" : " ",
+                    f->closed == f->opened ? "" : text_count(f->opened).text,
+                    " and closed", text_count(f->closed).text, from.text + date,
+                    to.text + date,
+                    f->last == STATE_OPEN     ? ", now open"
+                    : f->last == STATE_CLOSED ? ""
+                                              : ", now half open") < 0
+               ? NULL
+               : words;
+}
+
+/* Fills the cells of a row.  `brief`: scope, author and note are in the text,
+ * because a line of a terminal has no room for columns that are mostly empty.
+ */
+static void
+add_cells(struct table *t, const struct audit *a, const struct audit_entry *e,
+          const char *words, bool brief)
+{
+    const char *who = e->who ? author_write(e->who, e->uid).text : "";
+
+    table_row(t);
+    table_cell(t, 2, "%s", audit_kind_word(e->kind));
+    if (brief) {
+        table_cell(t, 0, "%s", when_write(e->when_ns, a->now_ns).text);
+        table_cell(t, 1, "%s", e->name);
+        table_cell(t, 3, "%s%s%s%s%s%s%s", e->scope, *e->scope ? ": " : "",
+                   words, *who ? "; " : "", who, e->note ? ": " : "",
+                   e->note ? e->note : "");
+        return;
+    }
+    /* Complete, because the table may be read on another day. */
+    table_cell(t, 0, "%s", when_write_iso(e->when_ns).text);
+    table_cell(t, 1, "%s%s%s", e->name, *e->scope ? " " : "", e->scope);
+    table_cell(t, 3, "%s", words);
+    if (*who) {
+        table_cell(t, 4, "%s", who);
+    }
+    if (e->note) {
+        table_cell(t, 5, "%s", e->note);
+    }
 }
 
 /* Sets *folded to the number of changes of breakers that are not listed. */
 static int
-add_entry_rows(struct table *t, const struct audit *a, size_t *folded)
+add_entry_rows(struct table *t, const struct audit *a, bool brief,
+               size_t *folded)
 {
     bool *shown = calloc(a->count, sizeof(*shown));
     int rc = shown ? 0 : BIDE_ENOMEM;
@@ -112,26 +146,11 @@ add_entry_rows(struct table *t, const struct audit *a, size_t *folded)
         if (e->kind == AUDIT_BREAKER) {
             f = sum_flapping(a, i, shown);
         }
-        table_row(t);
-        /* Complete, because the table may be read on another day. */
-        table_cell(t, 0, "%s", when_write_iso(e->when_ns).text);
-        table_cell(t, 1, "%s%s%s", e->name, *e->scope ? " " : "", e->scope);
-        table_cell(t, 2, "%s", audit_kind_word(e->kind));
-        if (f.opened > 1) {
-            add_flapping_cell(t, e, &f);
-            *folded += f.count;
-        } else {
-            words = audit_words(e, true);
-            rc = words ? 0 : BIDE_ENOMEM;
-            table_cell(t, 3, "%s", words ? words : "");
-            free(words);
-        }
-        if (e->who) {
-            table_cell(t, 4, "%s", author_write(e->who, e->uid).text);
-        }
-        if (e->note) {
-            table_cell(t, 5, "%s", e->note);
-        }
+        words = f.opened > 1 ? flapping_words(e, &f) : audit_words(e, true);
+        *folded += f.opened > 1 ? f.count : 0;
+        rc = words ? 0 : BIDE_ENOMEM;
+        add_cells(t, a, e, words ? words : "", brief);
+        free(words);
         if (e->kind == AUDIT_FORCED) {
             table_mark_row(t);
         }
@@ -176,8 +195,8 @@ print_sums(const struct audit *a)
 int
 audit_table(const struct audit *a)
 {
-    unsigned text =
-        TABLE_WRAP | (a->line->option[OPTION_VERBOSE] ? 0 : TABLE_CUT);
+    bool brief = text_to_terminal() && !a->line->option[OPTION_VERBOSE];
+    unsigned text = TABLE_WRAP | (brief ? TABLE_CUT : 0);
     const struct table_column columns[] = {
         {"WHEN", 0},   {"POLICY", TABLE_NAME | (text & TABLE_CUT)},
         {"KIND", 0},   {"WHAT", text},
@@ -199,8 +218,8 @@ audit_table(const struct audit *a)
                                          : "Nothing of these kinds.");
         return 0;
     }
-    t = table_new(columns, sizeof(columns) / sizeof(columns[0]));
-    rc = add_entry_rows(t, a, &folded);
+    t = table_new(columns, brief ? 4 : sizeof(columns) / sizeof(columns[0]));
+    rc = add_entry_rows(t, a, brief, &folded);
     if (rc) {
         table_free(t);
         return rc;

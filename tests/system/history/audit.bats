@@ -35,7 +35,7 @@ pay() {
     local command="stty cols 80; '$BIDE' --dir '$DIR' audit pay"
     gives 0 script -qec "$command" /dev/null
     says "..." "Long texts are cut. To see all: --verbose."
-    [ "$(grep -c ' change ' <<<"$output")" -eq "$(grep -c '^20' <<<"$output")" ]
+    [ "$(grep -c ' change ' <<<"$output")" -eq "$(grep -cE '^(today|yesterday|20)' <<<"$output")" ]
     [ -z "$(tr -d '\r' <<<"$output" | grep -E '^.{81}')" ]
     gives 0 script -qec "$command --verbose" /dev/null
     says_not "Long texts are cut"
