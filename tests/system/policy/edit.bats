@@ -352,7 +352,7 @@ load ../registry
     says "x: no such policy" "or give a version (3), @TIME (@14:00), now, or a file"
 }
 
-@test "diff compares any two of version, time, policy and file" {
+@test "diff compares what was in force at a time" {
     under_clock -3h apply - <<<$'[pay]\nattempts = 4\n' >/dev/null
     under_clock -1h set pay attempts=3 >/dev/null
     gives 1 bide diff pay @2h now
@@ -363,6 +363,11 @@ load ../registry
     says "pay: its first version is later than @4h" "see: bide log pay"
     gives 2 bide diff pay @noon
     says "@noon: not a time, such as @14:00 or @2h" "usage: bide diff NAME|FILE [FROM [TO]]"
+}
+
+@test "diff compares any two of version, policy and file" {
+    bide apply - <<<$'[pay]\nattempts = 4\n' >/dev/null
+    bide set pay attempts=3 >/dev/null
     bide apply - <<<$'[mail]\nattempts = 9\n' >/dev/null
     gives 1 bide diff pay mail
     [ "$output" = $'pay v2 -> mail v1\n- attempts = 3\n+ attempts = 9' ]
@@ -374,7 +379,7 @@ load ../registry
     gives 0 bide diff a.ini pay
     gives 0 bide diff pay a.ini
     gives 0 bide diff a.ini
-    gives 1 bide diff pay @2h a.ini
+    gives 1 bide diff pay v1 a.ini
     says "pay v1 -> a.ini" "- attempts = 4"
     printf '[gone]\n' >>a.ini
     gives 1 bide diff a.ini b.ini
