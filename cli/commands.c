@@ -80,7 +80,8 @@ const struct command commands[] = {
      .help = "list policies with their call statistics",
      .counts = true,
      .run = list_command, .registry = REGISTRY_NEEDED, .most = 1,
-     .options = TAKES(SORT) | TAKES(ALL) | TAKES(SCOPES) | TAKES(JSON),
+     .options = TAKES(SORT) | TAKES(ALL) | TAKES(SCOPES) | TAKES(JSON) |
+         TAKES(WATCH),
      .examples = "bide list --sort failed\n"
                  "bide list 'pay*' --scopes\n"},
     {.name = "show", .usage = "NAME", .section = SECTION_POLICIES,

@@ -117,20 +117,20 @@ read_long_option(struct command_line *line, char ***at)
 static int
 read_option(struct command_line *line, char ***at)
 {
+    static char words[][2][12] = {{"-h", "--help"},
+                                  {"-p", "--patch"},
+                                  {"-n", "--most"},
+                                  {"-f", "--follow"},
+                                  {"-w", "--watch"}};
     const char *arg = **at;
 
-    if (arg[1] == '-') {
-        return read_long_option(line, at);
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+        if (strcmp(arg, words[i][0]) == 0) {
+            **at = words[i][1];
+        }
     }
-    if (strcmp(arg, "-h") == 0) {
-        line->option[OPTION_HELP] = "";
-        return GO_ON;
-    }
-    if (strcmp(arg, "-p") == 0 && takes_option(line->command, OPTION_PATCH)) {
-        line->option[OPTION_PATCH] = "";
-        return GO_ON;
-    }
-    return say_usage(line, "%s: no such option", arg);
+    return (**at)[1] == '-' ? read_long_option(line, at)
+                            : say_usage(line, "%s: no such option", arg);
 }
 
 static int

@@ -79,9 +79,9 @@
       "highest first: failed, calls, retries or p95; or name")                 \
     X(ALL, "all", NULL, "totals since the live state was created")             \
     X(SCOPES, "scopes", NULL, "also one row for each scope")                   \
-    X(WATCH, "watch", NULL, "print again every 2 s, until it is interrupted")  \
-    X(FOLLOW, "follow", NULL, "go on, and print what happens")                 \
-    X(MOST, "most", "N", "print at most N rows")                               \
+    X(WATCH, "watch", NULL, "print again every 2 s; also -w")                  \
+    X(FOLLOW, "follow", NULL, "go on, and print what happens; also -f")        \
+    X(MOST, "most", "N", "print at most N rows; also -n")                      \
     X(LISTEN, "listen", "ADDRESS:PORT", "default 127.0.0.1:9747")              \
     X(OUTPUT, "output", "WHERE", "the file to write, replaced atomically")     \
     X(FORCE, "force", NULL, "replace all, also another registry")              \

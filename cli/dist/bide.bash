@@ -227,7 +227,7 @@ _bide_choose() {
         operands=_bide_names
         ;;
     'list')
-        options='--json --sort --all --scopes --dir --help'
+        options='--json --sort --all --scopes --watch --dir --help'
         operands=_bide_names
         ;;
     'show')

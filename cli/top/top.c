@@ -106,6 +106,7 @@ handle_key(struct top *t, int key)
     case '\n':
     case '\r':
     case KEY_ENTER:
+    case 'd':
         if (t->detail) {
             leave_detail(t);
         } else if (r) {

@@ -24,7 +24,7 @@ static const char help_text[] =
     "bide top\n\n"
     "  Up Down PgUp PgDn   choose a policy, or move through a text\n"
     "  Home                the first policy, whichever it is\n"
-    "  Enter               the policy in detail; again or Esc: back\n"
+    "  Enter or d          the policy in detail; again or Esc: back\n"
     "  s                   sort by: failed, calls, retries, p95, name\n"
     "  /                   show only names with this part, or that match *\n\n"
     "Actions show first what would change, and ask:\n"

@@ -169,6 +169,22 @@ completes() {
         "$BATS_TEST_DIRNAME/../../../cli/dist/bide.bash" "$@"
 }
 
+@test "short options are those of other tools: -h, -p, -n, -f and -w" {
+    shop
+    bide set pay attempts=7 >/dev/null
+    gives 0 bide log -n 1 -p
+    says "+ attempts = 7"
+    says_not "created"
+    gives 0 bide log -h
+    says "usage: bide log"
+    run timeout 20 bash -c '"$BIDE" --dir "$DIR" list -w | grep -m 2 "^pay "'
+    [ "${#lines[@]}" -eq 2 ]
+    gives 2 bide get -n 1 pay attempts
+    says "bide: --most: no such option"
+    gives 2 bide list -x
+    says "bide: -x: no such option"
+}
+
 @test "completion offers commands, options, names and keys" {
     shop
     completes "roll"
