@@ -290,6 +290,7 @@ assert_empty(struct live *l, uint32_t index)
     assert_int_equal(sum(r.succeeded, HISTOGRAM_BUCKETS), 0);
     assert_int_equal(sum(r.failed, HISTOGRAM_BUCKETS), 0);
     assert_int_equal(sum(r.counter, COUNTER_COUNT), 0);
+    assert_int_equal(sum((uint64_t *)&r.calls, sizeof(r.calls) / 8), 0);
     assert_int_equal(r.outcome_count, 0);
 }
 
@@ -308,6 +309,9 @@ moving_moves_each_count_once(void **state)
     b = scene_cell(to, "a");
     assert_int_not_equal(a, b);
     count_something(from, a);
+    atomic_fetch_add(&cell_calls(from, a)->took[7], 3);
+    atomic_fetch_add(&cell_calls(from, a)->again[8], 2);
+    atomic_fetch_add(&cell_calls(from, a)->attempts[1], 2);
     cell_read(from, a, &before);
     cell_fold(from, a, to, b);
     assert_empty(from, a);
@@ -317,6 +321,8 @@ moving_moves_each_count_once(void **state)
                         sizeof(before.succeeded));
     assert_memory_equal(before.failed, after.failed, sizeof(before.failed));
     assert_memory_equal(before.counter, after.counter, sizeof(before.counter));
+    assert_memory_equal(&before.calls, &after.calls, sizeof(before.calls));
+    assert_int_equal(after.calls.took[7], 3);
     for (uint32_t i = 0; i < after.outcome_count; i++) {
         outcomes += after.outcome[i].count;
     }
