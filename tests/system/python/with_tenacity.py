@@ -203,18 +203,18 @@ policy = bide.policy("all")
 original = tenacity.BaseRetrying.iter
 
 
-def iter(self, state):
-    call = getattr(state, "_bide", None)
+def iter(self, retry_state):
+    call = getattr(retry_state, "_bide", None)
     if call is None:  # also of a state that a test has made
-        state._bide = call = _tenacity._Call(policy, state)
-    if state.outcome is None:
+        retry_state._bide = call = _tenacity._Call(policy, retry_state)
+    if retry_state.outcome is None:
         if call.state == 2:
             call.state = _bide.wait(call.box)
         assert call.state == 1, call.state
-        return original(self, state)
-    error = state.outcome.exception()
+        return original(self, retry_state)
+    error = retry_state.outcome.exception()
     try:
-        do = original(self, state)
+        do = original(self, retry_state)
     except BaseException:
         finish(call, error)
         raise
