@@ -27,6 +27,17 @@ install(FILES ${CMAKE_BINARY_DIR}/bide-config.cmake
   DESTINATION ${package} COMPONENT libbide-dev)
 
 install(TARGETS bide_command COMPONENT bide)
+if(BIDE_PACKAGE AND TARGET python) # elsewhere: pip install ./lib/python
+  set(folder lib/python3/dist-packages)
+  install(TARGETS python LIBRARY DESTINATION ${folder}/bide
+    COMPONENT python3-bide)
+  install(DIRECTORY lib/python/bide/ DESTINATION ${folder}/bide
+    COMPONENT python3-bide FILES_MATCHING PATTERN "*.py" PATTERN "*.pyi"
+    PATTERN "py.typed" PATTERN "__pycache__" EXCLUDE)
+  install(FILES ${CMAKE_BINARY_DIR}/python/METADATA
+    DESTINATION ${folder}/bide-${PROJECT_VERSION}.dist-info
+    COMPONENT python3-bide)
+endif()
 file(GLOB units CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.service.in
   ${CMAKE_CURRENT_LIST_DIR}/*.socket.in)
 file(READ ${CMAKE_CURRENT_LIST_DIR}/hardening.in hardening)

@@ -29,6 +29,9 @@ file(COPY CHANGELOG.md DESTINATION .)
 execute_process(COMMAND gzip -9nf changelog CHANGELOG.md
   WORKING_DIRECTORY ${CMAKE_BINARY_DIR} COMMAND_ERROR_IS_FATAL ANY)
 set(CPACK_COMPONENTS_ALL ${library} libbide-dev bide)
+if(TARGET python)
+  list(APPEND CPACK_COMPONENTS_ALL python3-bide)
+endif()
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
@@ -62,6 +65,13 @@ name in one registry per host.
 This package has the command that changes and shows policies, live statistics
 and history, the units of the recorder and of the page, policies ready to use,
 and alert rules for Prometheus.")
+if(TARGET python)
+  package(python3-bide python "named retry policies for Python"
+"bide keeps retry policies (attempts, waits, deadlines, budgets, breakers) by
+name in one registry per host.
+This package runs functions, coroutines and blocks of Python under a policy,
+classifies their exceptions, and lets Tenacity follow a policy.")
+endif()
 
 # The command and the library of a host come from one release, because both use
 # the files of the registry.  libbide-dev needs what a static link needs.
@@ -75,6 +85,9 @@ set(CPACK_DEBIAN_${LIBRARY}_PACKAGE_BREAKS
 set(CPACK_DEBIAN_LIBBIDE-DEV_PACKAGE_DEPENDS "liblmdb-dev, libinih-dev")
 set(CPACK_DEBIAN_BIDE_PACKAGE_DEPENDS
   "systemd-standalone-sysusers | systemd-sysusers | systemd")
+set(CPACK_COMPONENT_PYTHON3-BIDE_DEPENDS ${library})
+set(CPACK_DEBIAN_PYTHON3-BIDE_PACKAGE_CONTROL_EXTRA
+  ${debian}/python3-bide/postinst ${debian}/python3-bide/prerm)
 install(FILES ${debian}/bide/lintian-overrides RENAME bide
   DESTINATION ${CMAKE_INSTALL_DATADIR}/lintian/overrides COMPONENT bide)
 set(CPACK_DEBIAN_BIDE_PACKAGE_SHLIBDEPS ON)

@@ -4,6 +4,7 @@ in one scratch directory.  A line ends with `# exit N` if it must exit with N
 instead of 0.  The lines below a command must be in its output.  Each C or C++
 program is compiled against the build; the command below it has its last line of
 output.  A URL in that command is one of a local server, which refuses twice.
+Programs of Python are those of tests/examples, and print that line as well.
 
 argv: README.md, the directory of the built command and library, include/, and
 the sanitizers the library was built with."""
@@ -83,10 +84,28 @@ with tempfile.TemporaryDirectory() as work:
         if done.returncode or done.stdout.splitlines()[-1:] != [printed]:
             report_failure(f"{name}\n{done.stdout}")
 
+    def run_script(script, name, printed):
+        """Runs a program of Python, which is in tests/examples as well."""
+        global ran
+        if not os.path.exists(os.path.join(build, "python/bide/_bide.abi3.so")):
+            print(f"ok {ran} {name} of README.md # skip needs python3-dev, no sanitizer")
+            return
+        path = os.path.join(os.path.dirname(readme), "tests/examples", name)
+        with open(path, encoding="utf-8") as file:
+            if file.read() != script or script.count("\n") >= 25:
+                report_failure(f"{name} is not {path}, or has 25 lines")
+        done = run(f"PYTHONPATH={shlex.quote(build)}/python {shlex.quote(sys.executable)} -B {shlex.quote(path)}")
+        ran += 1
+        if done.returncode or done.stdout.splitlines()[-1:] != [printed]:
+            report_failure(f"{name}\n{done.stdout}")
+
     programs = re.findall(r"```(?:c|cpp)\n(.*?)```\n\n    (cc|c\+\+) (\w+\.cc?) \$\(pkg-config --cflags --libs bide ?(.*?)\)"
                           r" && \./a\.out ?(\S*) +# (.*?)\n", text, re.S)
     if len(programs) != text.count("```c\n") + text.count("```cpp\n"):
         report_failure("a program without its command")
+    scripts = re.findall(r"```python\n(.*?)```\n\n    python3 (\w+\.py) +# (.*?)\n", text, re.S)
+    if len(scripts) != text.count("```python\n"):
+        report_failure("a program of Python without its command")
     flags = f"-fsanitize={sys.argv[4]}" if sys.argv[4:] and sys.argv[4] else ""
     for number, block in enumerate(re.findall(r"```console\n(.*?)```", text, re.S)):
         for command, shown in commands(block):
@@ -101,5 +120,7 @@ with tempfile.TemporaryDirectory() as work:
         if number == 0:  # the policy exists now, so the programs can use it
             for program in programs:
                 run_program(*program)
+            for script in scripts:
+                run_script(*script)
 print(f"readme: {ran - failed} passed, {failed} failed")
 sys.exit(1 if failed or not ran else 0)

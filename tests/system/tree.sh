@@ -5,7 +5,7 @@
 #   tests/system/tree.sh BUILD
 set -euo pipefail
 place=$1/tree
-packages=systemd,systemd-sysv,adduser,ca-certificates,curl,libinih1,libjansson4,liblmdb0,libmicrohttpd12,libncursesw6,gcc,libc6-dev,libinih-dev,liblmdb-dev,pkg-config
+packages=systemd,systemd-sysv,adduser,ca-certificates,curl,libinih1,libjansson4,liblmdb0,libmicrohttpd12,libncursesw6,gcc,libc6-dev,libinih-dev,liblmdb-dev,pkg-config,python3
 
 skip() {
     echo "$1"

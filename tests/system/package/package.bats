@@ -189,6 +189,17 @@ main_pids() {
     [ -z "$output" ]
 }
 
+@test "a program of Python runs under the policy of an operator" {
+    [ -e "$(echo "$ROOT"/new/python3-bide_*.deb)" ] || skip "needs the package python3-dev"
+    install_packages new
+    add_users
+    store_payments
+    gives 0 as shop python3 -c 'import bide; bide.policy("payments")(print)("paid")'
+    says paid
+    counted
+    [ -d "$ROOT/usr/lib/python3/dist-packages/bide/__pycache__" ]
+}
+
 @test "a registry that root made before the package is repaired" {
     inside sh -c 'dpkg-deb -x /new/bide_*.deb /opt'
     gives 0 inside /opt/usr/bin/bide init
@@ -221,7 +232,7 @@ main_pids() {
     says_not "is kept"
     [ ! -e "$ROOT/var/lib/bide" ]
     [ ! -e "$ROOT/run/bide" ]
-    gives 0 inside dpkg --purge libbide-dev libbide0
+    gives 0 inside dpkg --purge python3-bide libbide-dev libbide0
     [ -z "$(find "$ROOT/usr" "$ROOT/etc" "$ROOT/var" -xdev -name '*bide*')" ]
     install_packages new
     gives 0 inside bide doctor
