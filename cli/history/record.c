@@ -94,10 +94,12 @@ set_number(const char *name, double number, int digits)
     return setenv(name, text, 1);
 }
 
-static double
-percent_of(uint64_t part, uint64_t whole)
+static int
+set_share(const char *name, uint64_t part, uint64_t whole)
 {
-    return whole > 0 ? 100 * (double)part / (double)whole : 0;
+    double percent = whole > 0 ? 100 * (double)part / (double)whole : 0;
+
+    return set_number(name, percent, 3);
 }
 
 /* Describes a change in this process's environment, which the command gets.
@@ -130,10 +132,8 @@ set_variables(const struct alarm_change *c)
     }
     return rc || set_number("BIDE_CALLS", (double)c->seen.calls, 0) ||
            set_number("BIDE_P95_MS", (double)c->seen.p95_ns / 1e6, 3) ||
-           set_number("BIDE_RETRIES_PCT",
-                      percent_of(c->seen.retries, c->seen.attempts), 3) ||
-           set_number("BIDE_FAILED_PCT",
-                      percent_of(c->seen.failed, c->seen.calls), 3);
+           set_share("BIDE_RETRIES_PCT", c->seen.retries, c->seen.attempts) ||
+           set_share("BIDE_FAILED_PCT", c->seen.failed, c->seen.calls);
 }
 
 /* Starts the shell command with default signal handling and no input.  Returns

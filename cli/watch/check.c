@@ -226,12 +226,8 @@ find_status(const struct check *c)
 static void
 print_first(const struct check *c)
 {
-    int status = find_status(c);
-
-    printf("BIDE %s - ", status_words[status]);
-    if (status != (int)c->worst) {
-        printf("%s%s", c->unrecorded, c->count > 0 ? "; " : "");
-    }
+    printf("BIDE %s - %s%s", status_words[find_status(c)], c->unrecorded,
+           *c->unrecorded && c->count > 0 ? "; " : "");
     if (c->count == 1 || c->worst != ALARM_OK) {
         fputs(c->first, stdout);
     }
@@ -261,9 +257,6 @@ print_all(const struct check *c, const char *perf, const char *more)
     if (c->on[ALARM_UNKNOWN] > 0) {
         fputs("; run: bide record --every 1m", stdout);
     }
-    if (*c->unrecorded && find_status(c) == (int)c->worst) {
-        printf("; %s", c->unrecorded);
-    }
     if (*c->uncounted) {
         fputs("; ", stdout);
         text_put(stdout, c->uncounted, false);
@@ -282,12 +275,9 @@ print_check_text(struct check *c)
                               (size_t)c->line->count, add_alarm, c);
     bool uncounted =
         uncounted_look(c->line->registry, c->uncounted, WORDS_SIZE);
-    char *perf, *more;
+    char *perf = draft_take(&c->perf), *more = draft_take(&c->more);
     int status;
 
-    unrecorded_look(c->line->registry, c->unrecorded, WORDS_SIZE);
-    perf = draft_take(&c->perf);
-    more = draft_take(&c->more);
     status = !perf || !more ? print_unknown("out of memory")
              : rc           ? print_unknown_failure(rc)
              : uncounted && find_status(c) == ALARM_OK
@@ -310,7 +300,7 @@ print_check_json(struct check *c)
     c->array = json_in_array(c->object, "policies");
     rc = admin_each_alarm(c->line->registry, c->line->operands,
                           (size_t)c->line->count, add_alarm, c);
-    if (unrecorded_look(c->line->registry, c->unrecorded, WORDS_SIZE)) {
+    if (*c->unrecorded) {
         json_put_text(c->object, "not_recorded", c->unrecorded);
     }
     status =
@@ -347,6 +337,7 @@ check_command(struct command_line *line)
             return print_unknown(why);
         }
     }
+    unrecorded_look(line->registry, c.unrecorded, WORDS_SIZE);
     return line->option[OPTION_JSON] ? print_check_json(&c)
                                      : print_check_text(&c);
 }

@@ -145,16 +145,13 @@ static int
 set_journal(const char *dir, const struct reader *r, struct admin_init *how)
 {
     const uint8_t journal = how->journal > 0;
-    struct writer *w;
+    struct writer *w = NULL;
     struct past past;
     int rc = 0;
 
     if (how->journal && journal != reader_journal(r)) {
         rc = writer_begin(dir, "bide init", LOCK_WAIT_MS, &w);
-        if (rc) {
-            return rc;
-        }
-        rc = writer_set(w, "journal", &journal, sizeof(journal));
+        rc = rc ? rc : writer_set(w, "journal", &journal, sizeof(journal));
         rc = rc ? rc : writer_commit(w);
         writer_end(w);
         how->mended++;

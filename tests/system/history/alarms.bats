@@ -132,6 +132,10 @@ END
     says "BIDE_CHANGE='deleted'" "BIDE_POLICY='mail'"
     says "6d2f 5 BIDE_AUTHOR='$(id -un)' BIDE_CHANGE='changed' BIDE_COMMAND='bide set' BIDE_NOTE='INC-7 PRIORITY=0 \"é\"' BIDE_POLICY='pay' BIDE_VERSION='4' MESSAGE='pay v4 changed by $(id -un): INC-7"
     says "b81f 2 BIDE_ALARM='critical' BIDE_POLICY='pay' BIDE_SCOPE='' BIDE_WHY='breaker of a open" "3e9a 4 BIDE_BREAKER='open' BIDE_POLICY='pay' BIDE_SCOPE='a' BIDE_WHY='breaker opened' MESSAGE='pay/a: breaker opened'"
+    local id # the manual has each MESSAGE_ID
+    for id in $(sed -nE 's/^#define JOURNAL_[A-Z]+ "(.*)"/\1/p' "$TOP/lib/record/journal.h"); do
+        grep -q "$id" "$TOP/cli/man/bide.7"
+    done
     says_not "not asked for"
     says_not "nothing changes"
     says_not 6s
