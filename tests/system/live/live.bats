@@ -189,9 +189,9 @@ PY
     run bide exec --quiet --scope bank.example.com pay -- sh -c 'exit 9'
     gives 0 bide stats --json
     json 'set(j) == {"policies", "sums"} and [(p["policy"], p["scope"]) for p in j["policies"]] == [("pay", ""), ("pay", "bank.example.com")]'
-    json 'set(j["policies"][0]) == {"policy", "scope", "version", "calls", "attempts", "attempts_failed", "retries", "slept_ms", "latency_ms", "outcomes", "breaker", "budget"}'
+    json 'set(j["policies"][0]) == {"policy", "scope", "version", "calls", "attempts", "attempts_failed", "retries", "slept_ms", "latency_ms", "calls_by_attempts", "outcomes", "breaker", "budget"}'
     json 'set(j["policies"][0]["calls"]) == {"succeeded", "recovered", "exhausted", "aborted", "deferred", "dropped", "refused", "rejected", "cancelled"}'
-    json 'set(j["policies"][0]["latency_ms"]) == {"succeeded", "failed"}'
+    json 'set(j["policies"][0]["latency_ms"]) == {"succeeded", "failed", "calls"}'
     json '{"p50", "p95", "p99", "max"} <= set(j["policies"][0]["latency_ms"]["failed"])'
     json 'j["policies"][0]["calls"]["succeeded"] == 1 and j["policies"][0]["version"] == 2'
     json 'j["policies"][1]["calls"]["aborted"] == 1 and j["policies"][1]["attempts"] == 2 and j["policies"][1]["retries"] == 1'
