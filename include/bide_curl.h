@@ -4,9 +4,9 @@
  *   bide_curl_start(&m, &transfer, policy);               many in a thread
  *   while (bide_curl_turn(&m, -1) > 0) {}
  *
- * What the server sends with a failed attempt, a page of an error for example,
- * also reaches the write function of the handle: `before` is called before each
- * attempt, and can drop it and rewind an upload. */
+ * The page of an error also reaches the write function of the handle, unless
+ * CURLOPT_FAILONERROR is set.  `before` runs before each attempt: it can drop
+ * what an attempt has received, and rewind an upload. */
 #ifndef BIDE_CURL_H
 #define BIDE_CURL_H
 

@@ -76,12 +76,11 @@ bide_log_verdict_(void *arg, const struct bide_call *c,
 static inline void
 bide_log_breaker_(void *arg, struct bide_policy *p, enum bide_breaker state)
 {
+    static const char *const names[] = {"closed", "open", "half_open"};
+
     (void)arg;
     bide_log_(state == BIDE_BREAKER_OPEN ? LOG_WARNING : LOG_NOTICE, "breaker",
-              p, NULL, "state=%s",
-              state == BIDE_BREAKER_OPEN     ? "open"
-              : state == BIDE_BREAKER_CLOSED ? "closed"
-                                             : "half_open");
+              p, NULL, "state=%s", names[state]);
 }
 
 static inline void

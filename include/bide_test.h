@@ -127,7 +127,8 @@ bide_test_sleep_(void *arg, uint64_t until_ns)
 
 /* Opens the registry of a test: private, with its clock at 1 s and always the
  * same random numbers.  `ini` (or NULL) declares the rules of policies.  `dir`
- * is NULL, or a registry with the policies to test, which is only read. */
+ * is NULL, or a registry with the policies to test; only work that a call
+ * defers is written there. */
 static inline void
 bide_test_open(struct bide_test *t, const char *dir, const char *ini)
 {

@@ -49,10 +49,8 @@ bide_uv_on_close_(uv_handle_t *handle)
 {
     struct bide_uv *u = (struct bide_uv *)handle->data;
 
-    if (--u->open == 0) {
-        if (u->closed) {
-            u->closed(u);
-        }
+    if (--u->open == 0 && u->closed) {
+        u->closed(u);
     }
 }
 

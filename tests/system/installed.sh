@@ -21,6 +21,8 @@ fi
 readelf -d "$libdir/libbide.so" >"$work/dynamic"
 grep -q 'SONAME.*libbide.so.0' "$work/dynamic"
 
+(cd "$(dirname "$0")/../../include" && ls) >"$work/headers"
+(cd "$work/usr/include" && ls) | diff "$work/headers" -
 manual=$(find "$work/usr" -name bide.3)
 test -s "$manual"
 
