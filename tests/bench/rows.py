@@ -72,6 +72,16 @@ SECTIONS = [
         ("cenkalti/backoff (Go): 2 failures, against bide", "go_backoff_fail", "fail_twice", NS,
          None),
     ]),
+    ("A call of Python that succeeds at once, against Tenacity", [
+        ("a bare function", "python_empty", "python_tenacity", NS, None),
+        ("a guarded function", "python_bide", "python_tenacity", NS, ("ratio", 0.025)),
+        ("a guarded block", "python_bide_block", "python_tenacity", NS, None),
+        ("a bare coroutine", "python_empty_async", "python_tenacity_async", NS, None),
+        ("a guarded coroutine", "python_bide_async", "python_tenacity_async", NS,
+         ("ratio", 0.025)),
+        ("2 failures without a wait, then success: per failure", "python_bide_fail",
+         "python_tenacity_fail", NS, None),
+    ]),
     ("A transfer of libcurl, 200 at once in one thread, from a local server", [
         ("curl_multi_perform, curl_multi_poll", "curl_multi", None, US, None),
         ("bide_curl.h", "curl_multi_bide", "curl_multi", US, ("ratio", 1.1)),

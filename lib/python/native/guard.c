@@ -135,15 +135,6 @@ settle(struct guard *g, struct box *h, struct bide_call *c, PyObject *args,
     return result;
 }
 
-/* Begins a call.  True: its first attempt is to be made here. */
-bool
-guard_begins_here(const struct guard *g, const struct box *h,
-                  struct bide_call *c, enum bide_next *next)
-{
-    *next = g->is_slow ? BIDE_RUNNING : bide_step_begin(c, h->pointer, NULL);
-    return *next == BIDE_GO && bide_call_attempt(c)->timeout_ns == UINT64_MAX;
-}
-
 static PyObject *
 call_guard(PyObject *self, PyObject *args, PyObject *kwargs)
 {

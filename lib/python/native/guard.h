@@ -23,8 +23,15 @@ PyObject *guard_go_on(PyObject *function, struct guard *g, struct box *h,
                       const struct bide_call *c, enum bide_next next,
                       PyObject *args, PyObject *kwargs, PyObject *value,
                       PyObject *raised, PyObject *verdict);
-bool guard_begins_here(const struct guard *g, const struct box *h,
-                       struct bide_call *c, enum bide_next *next);
 PyObject *awaiting_new(struct guard *g, PyObject *args, PyObject *kwargs);
+
+/* Begins a call.  True: its first attempt is to be made here. */
+static inline bool
+guard_begins_here(const struct guard *g, const struct box *h,
+                  struct bide_call *c, enum bide_next *next)
+{
+    *next = g->is_slow ? BIDE_RUNNING : bide_step_begin(c, h->pointer, NULL);
+    return *next == BIDE_GO && bide_call_attempt(c)->timeout_ns == UINT64_MAX;
+}
 
 #endif
