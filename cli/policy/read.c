@@ -402,9 +402,11 @@ export_command(struct command_line *line)
     status = rc             ? say_failure(rc, "registry")
              : e.all.failed ? say_no_memory()
                             : status;
-    if (status == 0 && j) {
+    if (status != 0) {
+        json_free(j);
+    } else if (j) {
         status = json_out(j) ? say_no_memory() : 0;
-    } else if (status == 0 && e.all.used) {
+    } else if (e.all.used) {
         print_text(e.all.bytes);
     }
     draft_free(&e.all);
