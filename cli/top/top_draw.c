@@ -188,8 +188,9 @@ draw_foot(struct top *t)
 
     if (r) {
         attron(A_BOLD);
-        put_at(y, 0, "%s v%u%s%s", r->cell.name, r->version,
-               r->since_ns ? ", since " : "",
+        put_at(y, 0, "%s v%u%s%s%s%s", r->cell.name, r->version,
+               r->since_ns ? ", " : "", r->since_ns ? alarm_word(r->level) : "",
+               r->since_ns ? " since " : "",
                r->since_ns ? when_write(r->since_ns, clock_realtime_ns()).text
                            : "");
         attroff(A_BOLD);
