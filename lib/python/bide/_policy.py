@@ -135,9 +135,9 @@ class Policy:
         functools.update_wrapper(guard, function)
         if is_async:
             _mark_coroutine(guard, function)
-        return guard  # type: ignore[no-any-return]
+        return guard  # type: ignore[return-value]
 
-    @overload
+    @overload  # type: ignore[misc]
     def run(self, function: "Callable[P, Coroutine[Any, Any, R]]", *args: "P.args",
             **kwargs: "P.kwargs") -> Coroutine[Any, Any, Result[R]]: ...
     @overload

@@ -207,9 +207,9 @@ class AsyncRetrying(tenacity.AsyncRetrying):
             if call is not None:
                 value = _finish(retry_state, call, self.retry_error_callback)
                 return await value if inspect.isawaitable(value) else value
-            return await super().iter(retry_state)
+            return await super().iter(retry_state)  # type: ignore[misc]
     else:
-        def iter(self, retry_state: Any) -> Any:
+        def iter(self, retry_state: Any) -> Any:  # type: ignore[misc]
             call = _ended_in_sleep(retry_state)
             if call is not None:
                 return _finish(retry_state, call, self.retry_error_callback)

@@ -113,8 +113,8 @@ def _of_http_error(error: BaseException) -> Optional[Outcome]:
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore
         meta = response.get("ResponseMetadata")
-        status = meta.get("HTTPStatusCode") if isinstance(meta, dict) else None
-        return http(status) if _number(status, 300) else None
+        status = _number(meta.get("HTTPStatusCode"), 300) if isinstance(meta, dict) else None
+        return http(status) if status else None
     return (of_response(response) if response is not None else None) or _status(error, 400)
 
 
