@@ -1,17 +1,22 @@
 /* bide: parses the command line and runs the command. */
 #include <assert.h>
 #include <errno.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "admin/live.h"
 #include "admin/open.h"
 #include "admin/role.h"
+#include "base/clock.h"
+#include "base/duration.h"
 #include "base/near.h"
 #include "base/paths.h"
 #include "cli/command/say.h"
 #include "cli/command/signals.h"
+#include "cli/command/when.h"
 #include "cli/out/fold.h"
 #include "cli/out/json.h"
 #include "cli/out/text.h"
@@ -309,6 +314,42 @@ print_new_lines(const char *before, const char *text)
     }
 }
 
+static uint64_t files_sum; /* of the times and sizes of a registry's files */
+
+static int
+add_file(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)path;
+    (void)type;
+    (void)at;
+    files_sum = files_sum * 31 + (uint64_t)st->st_mtim.tv_sec * SECOND_NS +
+                (uint64_t)st->st_mtim.tv_nsec + (uint64_t)st->st_size;
+    return 0;
+}
+
+/* Waits until a file of the registry changes, at most 10 s: what was temporary
+ * can end without that.  Then only the last hours are read again; `since` has
+ * room for that option. */
+static bool
+wait_for_change(struct command_line *line, struct brief *since)
+{
+    const char *text = line->option[OPTION_SINCE];
+    uint64_t before = files_sum, now_ns = clock_realtime_ns(), ns;
+
+    for (int i = 0; i < 10 && files_sum == before; i++) {
+        if (sleep(1) != 0) {
+            return false;
+        }
+        files_sum = 0;
+        nftw(line->option[OPTION_DIR], add_file, 8, FTW_PHYS);
+    }
+    if (!text || when_read(text, now_ns, &ns) || ns + 2 * HOUR_NS < now_ns) {
+        *since = when_write_iso(now_ns - HOUR_NS);
+        line->option[OPTION_SINCE] = since->text;
+    }
+    return true;
+}
+
 /* Runs the command again and again: --watch shows it from the top of the
  * screen, --follow prints the lines that the run before did not print.  Each
  * time the registry is opened anew. */
@@ -318,6 +359,7 @@ repeat_command(struct command_line *line)
     bool follow = line->option[OPTION_FOLLOW];
     char *before = NULL, *text = NULL;
     FILE *screen = stdout, *memory;
+    struct brief since;
     size_t size;
     int status;
 
@@ -343,7 +385,8 @@ repeat_command(struct command_line *line)
         free(before);
         before = text;
         fflush(stdout);
-    } while (!status && !ferror(stdout) && sleep(follow ? 1 : 2) == 0);
+    } while (!status && !ferror(stdout) &&
+             (follow ? wait_for_change(line, &since) : sleep(2) == 0));
     free(before);
     return status;
 }
