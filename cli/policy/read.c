@@ -399,16 +399,15 @@ export_command(struct command_line *line)
     if (line->count == 0) {
         rc = admin_each_policy(line->registry, export_record, &e);
     }
-    status = rc             ? say_failure(rc, "registry")
-             : e.all.failed ? say_no_memory()
-                            : status;
-    if (status != 0) {
+    if (status != 0 || e.all.failed) {
         json_free(j);
+        status = status ? status : say_no_memory();
     } else if (j) {
         status = json_out(j) ? say_no_memory() : 0;
     } else if (e.all.used) {
         print_text(e.all.bytes);
     }
     draft_free(&e.all);
-    return status;
+    /* Of a damaged registry the rest was printed. */
+    return rc ? say_failure(rc, "registry") : status;
 }

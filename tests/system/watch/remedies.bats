@@ -544,6 +544,8 @@ END
     gives 6 bash -c "'$BIDE' --dir '$DIR' export 2>words >saved.ini"
     grep -q "the record of pay is damaged" words
     grep -q "deadline = 77m" saved.ini
+    bash -c "'$BIDE' --dir '$DIR' export --json 2>words" | grep -q '"deadline":"77m"'
+    grep -q "the record of pay is damaged" words
     mv "$DIR" "$T/damaged"
     bide init --live "$T/live" >/dev/null
     bide apply saved.ini >/dev/null
