@@ -48,8 +48,10 @@ class Objects(unittest.TestCase):
             tenacity.retry(**self.pay.tenacity())(self.flaky)(9)
         self.assertEqual((self.calls, caught.exception.last_attempt.attempt_number), (4, 4))
         self.assertEqual(self.pay.stats()["exhausted"], 1)
-        with self.assertRaises(ConnectionResetError):
+        with self.assertRaises(ConnectionResetError) as caught:
             tenacity.retry(reraise=True, **self.pay.tenacity())(self.flaky)(99)
+        if sys.version_info >= (3, 11):
+            self.assertIn("exhausted after 4 attempts", caught.exception.__notes__[0])
 
     def test_a_programming_error_is_raised_at_once(self):
         with self.assertRaises(KeyError):
