@@ -14,8 +14,8 @@ class Server:
     def __init__(self):
         self.process = None
 
-    def start(self, argv, is_ready):
-        self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
+    def start(self, argv, is_ready, **options):
+        self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, **options)
         for _ in range(500):
             if is_ready():
                 return
@@ -46,6 +46,49 @@ class Redis(Server):
                    name] if durable else []
         self.start(["redis-server", "--port", "0", "--unixsocket", self.socket, "--save", "",
                     "--dir", bench.folder, *options], lambda: os.path.exists(self.socket))
+
+
+class Knot(Server):
+    """Has `zones` zones without records; `read` is the command that prints its
+    configuration, None if it is not installed."""
+
+    def __init__(self, bench, zones):
+        super().__init__()
+        self.read = None
+        if not shutil.which("knotd"):
+            bench.skip("knotc conf-read", "apt-get install knot")
+            return
+        folder = bench.path("knot")
+        os.mkdir(folder)
+        conf, sock = os.path.join(folder, "conf"), os.path.join(folder, "knot.sock")
+        with open(conf + ".txt", "w") as file:
+            file.write(f"server:\n  rundir: {folder}\ndatabase:\n  storage: {folder}\n"
+                       f"template:\n  - id: default\n    storage: {folder}\nzone:\n")
+            file.writelines(f"  - domain: policy-{i}.example.\n" for i in range(zones))
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run(["knotc", "-C", conf, "conf-import", conf + ".txt"], check=True, **quiet)
+        self.read = ["knotc", "-C", conf, "-s", sock, "conf-read"]
+        self.start(["knotd", "-C", conf, "-s", sock],
+                   lambda: subprocess.run(self.read, check=False, **quiet).returncode == 0,
+                   stderr=subprocess.DEVNULL)  # no zone has a file
+
+
+class Varnish(Server):
+    """`read` is the command that prints its counters, None if it is not installed."""
+
+    def __init__(self, bench):
+        super().__init__()
+        self.read = None
+        if not shutil.which("varnishd"):
+            bench.skip("varnishstat -1", "apt-get install varnish")
+            return
+        folder = bench.path("varnish")
+        self.read = ["varnishstat", "-1", "-n", folder, "-t", "0"]
+        options = ["-j", "none"] if os.getuid() == 0 else []
+        self.start(["varnishd", *options, "-n", folder, "-a", "127.0.0.1:0", "-b", "none", "-F"],
+                   lambda: b"MAIN.uptime" in subprocess.run(
+                       self.read, check=False, stdout=subprocess.PIPE,
+                       stderr=subprocess.DEVNULL).stdout, stderr=subprocess.DEVNULL)
 
 
 class Beanstalkd(Server):
