@@ -129,8 +129,8 @@ struct recorded {
     bool nothing; /* no live state exists: no service has started yet */
     bool done;    /* another recorder has recorded this interval */
     struct recording_result result;
-    /* 0, or why the levels could not be judged after the counts were recorded:
-     * the next recording judges them. */
+    /* 0, or why levels or breakers could not be judged after the counts were
+     * recorded: the next recording judges them. */
     int unjudged;
     size_t change_count;
     struct alarm_change *changes; /* freed by recorded_free; levels first */

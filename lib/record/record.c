@@ -394,7 +394,7 @@ add_breakers(struct past *p, uint64_t since_ns, struct recorded *out)
     rc = rc || !p->history
              ? rc
              : history_each_event(p->history, &range, count_turn, &t, &damaged);
-    for (size_t i = t.first; i < out->change_count; i++) {
+    for (size_t i = t.first; i < out->change_count && !rc; i++) {
         struct alarm_change *c = &out->changes[i];
 
         if (c->opened + c->closed > 1) {
@@ -491,15 +491,15 @@ past_record(struct past *p, const struct recorder_options *how,
     announce_repair(l, p->reader);
     rc = record_cells(p, l, how, out);
     if (!rc && !out->done) {
+        uint64_t since_ns =
+            how->since_ns ? how->since_ns : out->result.begin_ns;
+
         out->unjudged = judge_levels(p, out);
-        rc = out->unjudged
-                 ? 0
-                 : add_breakers(
-                       p, how->since_ns ? how->since_ns : out->result.begin_ns,
-                       out);
-    }
-    if (rc || out->unjudged) {
-        recorded_free(out);
+        if (out->unjudged) {
+            recorded_free(out);
+        } else {
+            out->unjudged = add_breakers(p, since_ns, out);
+        }
     }
     write_journal(p, out);
     return rc;

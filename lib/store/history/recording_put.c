@@ -399,7 +399,6 @@ recording_put(struct recording *r, const char *name, const char *scope,
               uint64_t begun, uint32_t version, bool ended,
               const struct figures *total, uint64_t *before_turned)
 {
-    static const struct figures none;
     uint8_t buffer[BASE_MAX], empty[64];
     struct figures raised;
     struct form_base b;
@@ -422,7 +421,7 @@ recording_put(struct recording *r, const char *name, const char *scope,
     if (!lost && b.now && b.begun != begun) { /* it was freed: it begins at 0 */
         rc = split_hour(r, id, &b);
         b.now = NULL;
-        r->before = none;
+        memset(&r->before, 0, sizeof(r->before));
     }
     lost |= !adopt_renewed(r, total);
     *before_turned = lost ? total->turned : r->before.turned;
@@ -446,8 +445,9 @@ recording_put(struct recording *r, const char *name, const char *scope,
         return r->failed = rc;
     }
     if (!b.now) {
+        memset(&r->difference, 0, sizeof(r->difference));
         b.hour = empty;
-        b.hour_length = figures_write(&none, empty);
+        b.hour_length = figures_write(&r->difference, empty);
     }
     return write_total_base(r, id, begun, version, total, &b);
 }

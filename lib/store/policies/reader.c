@@ -246,7 +246,10 @@ reader_each_policy(const struct snapshot *s, reader_visit_fn *visit, void *arg)
     int rc;
 
     /* The versions of names that follow each other are on the same pages. */
-    cached.pages = calloc(1, sizeof(*cached.pages)); /* or NULL */
+    cached.pages = calloc(1, sizeof(*cached.pages));
+    if (!cached.pages) {
+        return BIDE_ENOMEM;
+    }
     rc = walk_database(s, "policies", NULL, 0, false, visit_policy, &e);
     free(cached.pages);
     return !rc && e.damaged ? BIDE_EDAMAGED : rc;

@@ -18,10 +18,10 @@ struct reader {
     struct pages *pages;
     uint8_t id[REGISTRY_ID_SIZE];
     char *live;
-    uint8_t journal; /* init --journal */
-    char *dir;       /* the directory that the registry was made or last changed
-                        in; NULL: unknown */
-    char *original;  /* the same if that is another registry with this id */
+    bool journal;   /* init --journal */
+    char *dir;      /* the directory that the registry was made or last changed
+                       in; NULL: unknown */
+    char *original; /* the same if that is another registry with this id */
 };
 
 /* ---- meta ---- */
@@ -122,7 +122,7 @@ read_meta(void *arg, const struct snapshot *s)
 {
     struct reader *r = arg;
     size_t length;
-    char *live, *dir = NULL;
+    char *live, *dir = NULL, *journal = NULL;
     int rc = read_meta_fixed(s, "id", r->id, sizeof(r->id));
 
     rc = rc ? rc : require_meta_value(s, "live", &live, &length);
@@ -134,13 +134,16 @@ read_meta(void *arg, const struct snapshot *s)
         return pages_damaged("the registry's live is not a path");
     }
     rc = read_meta_value(s, "dir", &dir, &length);
-    if (rc && rc != BIDE_ENOPOLICY) { /* earlier versions did not store it */
+    if (!rc || rc == BIDE_ENOPOLICY) { /* earlier versions did not store it */
+        rc = read_meta_value(s, "journal", &journal, &length);
+    }
+    if (rc && rc != BIDE_ENOPOLICY) {
         free(live);
+        free(dir);
         return rc;
     }
-    if (read_meta_fixed(s, "journal", &r->journal, 1)) {
-        r->journal = 0; /* nobody asked for it */
-    }
+    r->journal = journal && *journal;
+    free(journal);
     free(r->live);
     free(r->dir);
     r->live = live;
@@ -262,7 +265,7 @@ reader_close(struct reader *r)
 bool
 reader_journal(const struct reader *r)
 {
-    return r->journal != 0;
+    return r->journal;
 }
 
 const uint8_t *
