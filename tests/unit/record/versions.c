@@ -382,6 +382,72 @@ count_parts(void *arg, const struct cell_part *part)
     return 0;
 }
 
+static struct bide_outcome
+fail_attempt(const struct bide_attempt *attempt, void *arg)
+{
+    (void)attempt;
+    (void)arg;
+    return bide_http(503, NULL);
+}
+
+static int
+add_whole(void *arg, const struct history_interval *i)
+{
+    struct call_counts *sums = arg;
+
+    assert_in_range(i->version, 1, 3);
+    for (size_t k = 0; k < HISTOGRAM_BUCKETS; k++) {
+        sums[i->version].took[k] += i->figures->calls.took[k];
+    }
+    for (size_t k = 0; k < ATTEMPTS_GROUPS; k++) {
+        sums[i->version].attempts[k] += i->figures->calls.attempts[k];
+    }
+    return 0;
+}
+
+/* The versions allow 2, 3 and 4 attempts; each call makes all of them. */
+static void
+whole_calls_belong_to_the_version_of_their_verdict(void **state)
+{
+    static const char *const attempts[] = {"2", "3", "4"};
+    struct history_range range = {"pay", 0, UINT64_MAX, false};
+    struct scene *s = *state;
+    struct bide_policy *p;
+
+    begin(s, "[pay]\nattempts = 2\nwait = none\n");
+    assert_int_equal(bide_lookup(s->b, "pay", NULL, &p), 0);
+    for (int v = 1; v <= 3; v++) {
+        if (v > 1) {
+            change(s, "attempts", attempts[v - 1], 0);
+        }
+        for (int i = 0; i < 5 * v; i++) {
+            bide_run(p, fail_attempt, NULL);
+        }
+    }
+    for (int recorded = 0; recorded < 2; recorded++) {
+        struct call_counts sums[4] = {0};
+        struct admin *a = scene_admin(s);
+        struct history_known past;
+
+        assert_int_equal(past_each_interval(admin_past(a), &range, NULL,
+                                            add_whole, sums, &past),
+                         0);
+        for (uint64_t v = 1; v <= 3; v++) {
+            uint64_t took = 0;
+
+            for (size_t k = 0; k < HISTOGRAM_BUCKETS; k++) {
+                took += sums[v].took[k];
+            }
+            assert_int_equal(took, 5 * v);
+            for (size_t k = 0; k < 3; k++) { /* 2, 3, 4 attempts */
+                assert_int_equal(sums[v].attempts[k], k + 1 == v ? 5 * v : 0);
+            }
+        }
+        admin_close(a);
+        record(s);
+    }
+}
+
 /* Marks are input: garbage in them moves no count. */
 static void
 garbage_in_marks_loses_no_call(void **state)
@@ -489,6 +555,7 @@ main(void)
         CLOCKED(a_killed_process_leaves_the_mark_to_the_next),
         CLOCKED(a_mark_without_space_is_said_and_loses_no_call),
         CLOCKED(the_oldest_versions_join_when_the_ring_is_full),
+        CLOCKED(whole_calls_belong_to_the_version_of_their_verdict),
         CLOCKED(garbage_in_marks_loses_no_call),
         CLOCKED(a_recording_after_the_mark_leaves_nothing_to_split),
         CLOCKED(a_number_is_not_used_again_after_an_older_registry),
