@@ -261,7 +261,8 @@ run_command(struct command_line *line)
         text_put(stdout, uncounted, false);
         puts("; see: bide doctor");
     } else if (rc == BIDE_EPERM && say_has_changed()) {
-        role_missing(admin_live_path(line->registry), &answer);
+        role_missing(line->option[OPTION_DIR], admin_live_path(line->registry),
+                     &answer);
         say("services follow within 5 s; for at once: %s",
             *answer.run ? answer.run : answer.why);
     } else if (rc && !*uncounted) {

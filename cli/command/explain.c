@@ -39,7 +39,7 @@ explain_role(const char *path, char *out, size_t size)
 {
     struct role_answer a;
 
-    role_missing(path, &a);
+    role_missing("", path, &a);
     snprintf(out, size, "%s%s%s%s%s%s%s", a.to ? "to " : "", a.to ? a.to : "",
              a.to ? ", " : "", *a.why ? a.why : "try again as root",
              *a.run ? ": " : "", a.run, a.to ? ", then log in again" : "");

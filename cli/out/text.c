@@ -242,7 +242,7 @@ text_line_length(const char *text, size_t least, size_t width)
         }
         memcpy(one, text + end, length);
         columns += text_columns(one);
-        if (columns > width && text[end] != ' ') {
+        if (columns > width && (text[end] != ' ' || least >= width)) {
             return apart > 0   ? apart
                    : blank > 0 ? blank
                    : end > 0   ? end

@@ -39,7 +39,7 @@ size_t text_width(void);
 
 /* Returns the length in bytes of a line of at most `width` columns: it ends
  * before three blanks, else before a blank, after `least` bytes, else between
- * two characters. */
+ * two characters.  Blanks at its end may exceed `width` if `least` is less. */
 size_t text_line_length(const char *text, size_t least, size_t width);
 
 /* Prints `text` from column `at` on, and a line break.  Lines are folded at

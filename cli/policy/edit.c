@@ -257,8 +257,9 @@ edit_report(struct command_line *line, const struct change *c,
     }
     if (!j) {
         change_print_told(c, results);
-        fputs(c->change.dry_run ? "--dry-run: nothing was changed\n" : "",
-              stdout);
+        if (c->change.dry_run && !*line->option[OPTION_DRY_RUN]) {
+            puts("--dry-run: nothing was changed");
+        }
         change_say_covers(results);
     } else if (json_out(j)) {
         rc = BIDE_ENOMEM;
@@ -345,7 +346,8 @@ edit_first_operand(struct command_line *line, bool set)
 /* ---- set --preview ---- */
 
 /* Runs a command below `title` for the policy, with or without KEY=VALUE, and
- * an option; it may change the operands, so it has its own. */
+ * an option, whose value "preview" says that the user did not give it; it may
+ * change the operands, so it has its own. */
 static int
 run_for_preview(struct command_line *line, const char *title, command_fn *run,
                 bool changed, enum option option)
@@ -358,7 +360,7 @@ run_for_preview(struct command_line *line, const char *title, command_fn *run,
     of.option[OPTION_PREVIEW] = NULL;
     of.option[OPTION_FOR] =
         run == set_command ? line->option[OPTION_FOR] : NULL;
-    of.option[option] = "";
+    of.option[option] = "preview";
     of.count = changed ? line->count : 1;
     for (int i = 0; i < of.count && !status; i++) {
         operands[i] = strdup(line->operands[i]);

@@ -52,11 +52,22 @@ split_words(char *line, const char **words, size_t *count)
     }
 }
 
-/* Shows what a command printed until a key is pressed. */
+/* Shows what a command printed, folded, until a key is pressed. */
 static int
-show_text(const char *text, const char *question)
+show_text(char *text, const char *question)
 {
-    top_draw_text(text, 0, 0, question);
+    char *folded = NULL, *rest = text;
+    size_t size;
+    FILE *out = open_memstream(&folded, &size);
+
+    while (out && rest) {
+        text_put_folded(out, strsep(&rest, "\n"), 0, 2, (size_t)COLS);
+    }
+    if (out) {
+        fclose(out);
+    }
+    top_draw_text(folded ? folded : "", 0, 0, question);
+    free(folded);
     timeout(-1);
     return getch();
 }
@@ -85,7 +96,7 @@ run_if_wanted(struct top *t, const char **words, size_t count, bool can_try,
         words[count] = NULL;
     }
     if (status || out.failed) {
-        show_text(out.bytes ? out.bytes : "", "any key: back");
+        show_text(out.bytes, "any key: back");
     } else if (show_text(out.bytes, "Do it? y: yes, other keys: no") == 'y' &&
                (!stores ||
                 top_ask("Note (Enter: none): ", note, sizeof(note)))) {
@@ -99,7 +110,7 @@ run_if_wanted(struct top *t, const char **words, size_t count, bool can_try,
         }
         draft_clear(&out);
         top_run(t, words, &out);
-        show_text(out.bytes ? out.bytes : "", "any key: back");
+        show_text(out.bytes, "any key: back");
     }
     draft_free(&out);
 }

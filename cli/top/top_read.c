@@ -230,7 +230,7 @@ top_run(const struct top *t, const char *const *words, struct draft *out)
 static void
 draw_histogram(struct draft *out, const uint64_t *counts)
 {
-    uint64_t octave[HISTOGRAM_OCTAVES + 2] = {0}, most = 1;
+    uint64_t octave[HISTOGRAM_OCTAVES + 2] = {0}, most = 0;
 
     for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
         size_t at = (i + HISTOGRAM_STEPS - 1) / HISTOGRAM_STEPS;
@@ -238,11 +238,13 @@ draw_histogram(struct draft *out, const uint64_t *counts)
         octave[at] += counts[i];
         most = octave[at] > most ? octave[at] : most;
     }
+    draft_text(out, most > 0 ? "\n" : "  none\n");
     for (size_t i = 0; i < HISTOGRAM_OCTAVES + 2; i++) {
         char line[256];
-        int width = (int)(octave[i] * 40 / most);
 
         if (octave[i]) {
+            int width = (int)(octave[i] * 40 / most);
+
             snprintf(line, sizeof(line), "  < %-8s %s %.*s\n",
                      duration_round(UINT64_C(1024) << i).text,
                      text_count(octave[i]).text, width > 0 ? width : 1,
@@ -270,9 +272,10 @@ draw_now(void *arg, const struct admin_cell *c)
             draft_text(out, text_count(c->now_outcomes[i].count).text);
         }
     }
-    draft_text(out, "\n\nLatency of succeeded attempts in the last minute:\n");
+    draft_text(out, "\n\nLatency of succeeded attempts in the last minute:");
     draw_histogram(out, c->now_succeeded);
-    draft_text(out, "\nSince the live state was created:\n");
+    draft_text(out, "\nSince the live state was created:");
+    draft_text(out, c->stats.latency_calls.count > 0 ? "\n" : "  no calls\n");
     figure_calls(&c->stats, out);
     return 0;
 }

@@ -125,7 +125,7 @@ refuse(const struct question *q, const char *path, const struct stat *st,
     } else {
         snprintf(number, sizeof(number), "%u", st->st_uid);
         WHY(q, "only %s may %s", owner ? owner->pw_name : number, q->to);
-        if (!st->st_uid) {
+        if (!st->st_uid && *q->dir) {
             RUN(q, "bide --dir '%s' init", q->dir);
         }
     }
@@ -203,22 +203,22 @@ role_ask(const char *dir, const char *live, int role,
 }
 
 void
-role_missing(const char *path, struct role_answer *out)
+role_missing(const char *dir, const char *path, struct role_answer *out)
 {
     struct role_user caller;
-    char dir[480];
+    char of[480];
 
     role_user(NULL, &caller);
-    role_ask("", strstr(path, ".live") ? path : "", 1, &caller, out);
+    role_ask(dir, strstr(path, ".live") ? path : "", 1, &caller, out);
     for (size_t i = 0; i < NEEDS; i++) {
         size_t length = strlen(path), tail = strlen(needs[i].file) + 1;
 
-        if (length > tail && length < sizeof(dir) && tail > 1 &&
+        if (length > tail && length < sizeof(of) && tail > 1 &&
             !strcmp(path + length - tail + 1, needs[i].file)) {
-            snprintf(dir, length - tail + 1, "%s", path);
-            role_ask(dir, "", 0, &caller, out);
+            snprintf(of, length - tail + 1, "%s", path);
+            role_ask(of, "", 0, &caller, out);
             if (!*out->why) {
-                role_ask(dir, "", needs[i].role, &caller, out);
+                role_ask(of, "", needs[i].role, &caller, out);
             }
         }
     }

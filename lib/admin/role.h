@@ -35,7 +35,8 @@ struct role_answer {
 /* Judges a role in the registry `dir`, with its live file ("": unknown). */
 void role_ask(const char *dir, const char *live, int role,
               const struct role_user *user, struct role_answer *out);
-/* Judges what the caller misses to use a file of a registry. */
-void role_missing(const char *path, struct role_answer *out);
+/* Judges what the caller misses to use a file of the registry `dir`: "" if that
+ * is unknown, then no command mends a live file. */
+void role_missing(const char *dir, const char *path, struct role_answer *out);
 
 #endif

@@ -37,6 +37,11 @@ pay() {
     says "..." "Long texts are cut. To see all: --verbose."
     [ "$(grep -c ' change ' <<<"$output")" -eq "$(grep -cE '^(today|yesterday|20)' <<<"$output")" ]
     [ -z "$(tr -d '\r' <<<"$output" | grep -E '^.{81}')" ]
+    # Wherever a text is cut, also at a blank, the row fits one line.
+    for columns in 70 71 72 73 74 75 76 77 78 79 80; do
+        gives 0 script -qec "${command/cols 80/cols $columns}" /dev/null
+        [ "$(grep -c '^ ' <<<"$output")" -eq 0 ]
+    done
     gives 0 script -qec "$command --verbose" /dev/null
     says_not "Long texts are cut"
     says "INC-311"

@@ -38,6 +38,7 @@ teardown() {
     type_in Enter
     until_it shows "pay/eu"
     until_it shows "exit.9 6"
+    until_it shows "in the last minute:  none" # no attempt succeeded
     type_in NPage NPage NPage NPage NPage NPage NPage NPage NPage End Up Up Up
     until_it shows "created"
     type_in Escape
@@ -108,10 +109,12 @@ teardown() {
     type_in n
     until_it shows "by failed"
     bide calls | grep mail
+    screen resize-window -x 40 -y 24
     type_in w
     until_it shows "Do it"
     type_in y
     until_it shows "mail: 1 waiting call woken"
+    until_it shows "breaker refuses wait on" # folded, not cut
     wait $! || true
 }
 

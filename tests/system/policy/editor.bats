@@ -245,6 +245,7 @@ asked() {
     shop
     unchanged gives 1 bide set pay attempts=3 --preview
     says "pay v1 -> v2" "pay: no calls were recorded" "Without a terminal to ask on, --preview changes nothing."
+    says_not "--dry-run"
     unchanged gives 5 bide set pay attempts=lots --preview
     gives 3 bide set pya attempts=3 --preview
     gives 2 bide set pay attempts=3 --preview --json

@@ -233,6 +233,14 @@ print(next((m["command"] for m in json.load(sys.stdin)["may"] if m["may"] == "no
     says "to read, be a member of bide: adduser alice bide"
 }
 
+@test "a command that mends names the registry, or is left out" {
+    made alone
+    printf '[pay]\nattempts = 3\n' >pay.ini
+    gives 6 bide_as svc wake pay
+    says "only root may count and share"
+    says_not "--dir ''"
+}
+
 @test "a user without groups never hears of them" {
     made own
     chmod u-w "$DIR/policies/registry.mdb"
