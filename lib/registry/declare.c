@@ -122,6 +122,8 @@ declare_list(struct bide *b, struct policy_list *list, struct faults *faults)
     }
     drop_shadowed(b);
     for (struct bide_policy *p = b->policies; p; p = p->next) {
+        /* Without it a first attempt does not ask for rules. */
+        atomic_fetch_or(&p->local_gate, GATE_UNKNOWN);
         cell_announce(atomic_load(&p->cell));
     }
     return 0;

@@ -60,6 +60,34 @@ declared_rules_come_before_default_and_after_the_registry(void **state)
     assert_int_equal(scene_attempts(s, "mine"), 2);
 }
 
+/* Nothing made these handles read rules before: the declaration itself must. */
+static void
+a_later_declaration_holds_from_the_first_attempt_on(void **state)
+{
+    static const char *const refuse[] = {"paused = yes", "breaker = open"};
+    const struct bide_outcome ok = bide_ok();
+    struct scene *s = *state;
+    char text[128];
+
+    scene_start(s, shop);
+    scene_policy(s, "mine");
+    for (int i = 0; i < 2; i++) { /* looked up only, then also used */
+        snprintf(text, sizeof(text), "[mine]\nattempt_timeout = %dms\n",
+                 50 + i);
+        assert_int_equal(bide_declare(s->b, text), 0);
+        assert_int_equal(scene_run(s, "mine", &ok, 1, NULL), BIDE_SUCCEEDED);
+        assert_int_equal(s->told[0].timeout_ns, (50 + i) * MS);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(bide_declare(s->b, "[mine]\nattempts = 2\n"), 0);
+        assert_int_equal(scene_run(s, "mine", &ok, 1, NULL), BIDE_SUCCEEDED);
+        assert_int_equal(s->told[0].timeout_ns, UINT64_MAX);
+        snprintf(text, sizeof(text), "[mine]\n%s\n", refuse[i]);
+        assert_int_equal(bide_declare(s->b, text), 0);
+        assert_int_equal(scene_run(s, "mine", &ok, 1, NULL), BIDE_REFUSED);
+    }
+}
+
 static void
 pausing_refuses_calls_and_resuming_allows_them(void **state)
 {
@@ -112,6 +140,7 @@ main(void)
         SCENE(an_undefined_name_gets_the_registrys_default),
         SCENE(a_default_made_later_serves_names_already_looked_up),
         SCENE(declared_rules_come_before_default_and_after_the_registry),
+        SCENE(a_later_declaration_holds_from_the_first_attempt_on),
         SCENE(pausing_refuses_calls_and_resuming_allows_them),
         SCENE(scopes_share_rules_and_count_apart),
     };
