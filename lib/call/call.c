@@ -131,7 +131,7 @@ void
 call_finish(struct call *k, uint64_t now_ns)
 {
     /* Also if an exception leaves the hook. */
-    struct call *ending __attribute__((cleanup(leave_rules))) = k;
+    struct call *ending __attribute__((cleanup(leave_rules), unused)) = k;
     const struct bide *b = k->policy->bide;
 
     assert(call_is_live(k));

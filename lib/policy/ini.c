@@ -196,8 +196,8 @@ report_bad_name(struct reading *r, struct span name)
     char text[SHOWN_MAX], near[BIDE_NAME_MAX + 1], meant[SHOWN_MAX + 32];
 
     policy_name_near(write_excerpt(trim_span(name), text), near);
-    snprintf(meant, sizeof(meant), near[0] ? "[%s]" : "", near);
-    FAULT(r, NAME, NULL, .meant = meant,
+    snprintf(meant, sizeof(meant), "[%s]", near);
+    FAULT(r, NAME, NULL, .meant = near[0] ? meant : "",
           "[%s]: not a name: [a-z0-9][a-z0-9._-]{0,47}",
           write_excerpt(name, text));
 }
