@@ -75,15 +75,18 @@ print_rows(const struct history_rows *rows)
 {
     static const char *const titles[] = {"POLICY", "SCOPE", "VERSION", "FROM",
                                          "FROM"}; /* enum history_by */
-    struct table_column columns[FIGURES + 1] = {{titles[rows->by], TABLE_NAME}};
-    size_t which[FIGURES], count = 0;
+    struct table_column columns[FIGURES_ALL + 1] = {
+        {titles[rows->by], TABLE_NAME}};
+    size_t which[FIGURES_ALL], count = 0;
+    bool calls_below = !rows->name || rows->count == 1;
     struct table *t;
 
-    for (size_t i = 0; i < FIGURES; i++) {
+    for (size_t i = 0; i < (calls_below ? FIGURES : FIGURES_ALL); i++) {
         if (has_figure(rows, i)) {
             which[count++] = i;
-            columns[count] =
-                (struct table_column){figure_title(i), TABLE_RIGHT};
+            columns[count] = (struct table_column){
+                figure_title(i),
+                TABLE_RIGHT | (i < FIGURES ? 0 : (unsigned)TABLE_SPARE)};
         }
     }
     t = table_new(columns, count + 1);

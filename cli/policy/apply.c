@@ -63,8 +63,8 @@ print_group(gid_t group, const char *usual, const char *what)
     const struct group *g = getgrgid(group);
 
     if (group == (gid_t)-1) {
-        printf("Only root may %s; for others: addgroup --system %s, then bide "
-               "init\n",
+        printf("Only root may %s; for others: addgroup --system %s, then init "
+               "again\n",
                what, usual);
     } else if (g) {
         printf("Members of group %s may %s: adduser USER %s\n", g->gr_name,
@@ -91,6 +91,8 @@ print_registry(struct command_line *line, const char *dir,
     fputs(")\n", stdout);
     if (line->option[OPTION_JOURNAL]) {
         puts("Changes and alarms are also written to the journal, or syslog");
+    } else if (line->option[OPTION_NO_JOURNAL]) {
+        puts("Changes and alarms are not written to the journal");
     }
     if (did->existed && !did->mended && !did->failed) {
         puts("Owners, groups and modes are right: there was nothing to do");
@@ -175,6 +177,9 @@ init_command(struct command_line *line)
 
     if (line->option[OPTION_PRIVATE] && line->option[OPTION_PUBLIC]) {
         return say_usage(line, "choose one of --private and --public");
+    }
+    if (line->option[OPTION_JOURNAL] && line->option[OPTION_NO_JOURNAL]) {
+        return say_usage(line, "choose one of --journal and --no-journal");
     }
     if (live) {
         int status = make_absolute(live, live_buffer, sizeof(live_buffer));

@@ -112,13 +112,14 @@ bide set pay wait_max=5s --dry-run >/dev/null
 bide delete mail >/dev/null
 for _ in 1 2; do bide exec --quiet pay --scope a -- sh -c 'exit 9' || true; done
 bide record
-bide init --no-journal >/dev/null
+bide init --no-journal >ended
 bide set pay wait_max=6s >/dev/null
 bide doctor >doctor || true
 END
     unshare --mount bash host.sh
     grep -q "also written to the journal" init
     grep -q "there was nothing to do" again
+    grep -q "are not written to the journal" ended
     ! grep -q "not announced" doctor
     run python3 -S - <<'END'
 import json

@@ -91,6 +91,8 @@ load recording
     json '[(r["calls_by_attempts"]["3"], r["calls_by_attempts"]["4"]) for r in j["rows"]] == [(1, 0), (0, 2)]'
     gives 0 bide stats pay --by version
     says "call p50" "call p99"
+    gives 0 bide stats pay --since -1h
+    says "CALL P95"
     gives 0 bide stats pay --since -1h --csv
     says ,calls_count,calls_p50_ms,calls_p95_ms
 }

@@ -157,6 +157,8 @@ END
     gives 1 "$BIDE" --dir "$T/none" init --operators no-such-group
     [ ! -e "$T/none" ]
     gives 2 bide init --private --public
+    gives 2 bide init --journal --no-journal
+    says "choose one of --journal and --no-journal"
     gives 0 bide doctor
 }
 
