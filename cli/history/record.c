@@ -290,10 +290,10 @@ record_once(struct recorder *r, struct admin *registry)
     }
     if (done.unjudged) {
         rc = say_recording_failure(r, done.unjudged);
+        r->how.since_ns = done.untold_ns;
     } else {
         r->said[0] = '\0';
-        r->how.since_ns =
-            done.result.end_ns ? done.result.end_ns : r->how.since_ns;
+        r->how.since_ns = done.nothing || done.done ? r->how.since_ns : 0;
     }
     say_rescued(&done.result);
     if (r->line->option[OPTION_VERBOSE]) {

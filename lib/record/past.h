@@ -111,8 +111,7 @@ struct recorder_options {
     uint64_t
         free_after_ns; /* cell_free_unused; 0: as it says, else for tests */
     bool once;         /* nobody will record the next interval */
-    uint64_t since_ns; /* breakers changed later; 0: since the recording before.
-                          result.end_ns of the recorder's own last one */
+    uint64_t since_ns; /* `untold_ns` of the recording before; 0: none */
 };
 
 /* A policy whose level has changed, or a breaker that opened or closed. */
@@ -132,6 +131,7 @@ struct recorded {
     /* 0, or why levels or breakers could not be judged after the counts were
      * recorded: the next recording judges them. */
     int unjudged;
+    uint64_t untold_ns; /* since then breakers are told, or could not be */
     size_t change_count;
     struct alarm_change *changes; /* freed by recorded_free; levels first */
 };

@@ -208,6 +208,10 @@ record_cells(struct past *p, struct live *l, const struct recorder_options *how,
     if (rc) {
         return fail_recording(rc);
     }
+    out->untold_ns = recording_tell(r);
+    if (how->since_ns) {
+        out->untold_ns = how->since_ns;
+    }
     rc = record_all_cells(p, r, l, &from, &how->keep);
     recording_result(r, &out->result);
     if (!rc) {
@@ -491,14 +495,11 @@ past_record(struct past *p, const struct recorder_options *how,
     announce_repair(l, p->reader);
     rc = record_cells(p, l, how, out);
     if (!rc && !out->done) {
-        uint64_t since_ns =
-            how->since_ns ? how->since_ns : out->result.begin_ns;
-
         out->unjudged = judge_levels(p, out);
         if (out->unjudged) {
             recorded_free(out);
         } else {
-            out->unjudged = add_breakers(p, since_ns, out);
+            out->unjudged = add_breakers(p, out->untold_ns, out);
         }
     }
     write_journal(p, out);

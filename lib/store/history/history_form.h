@@ -75,8 +75,9 @@ struct history_state {
     uint64_t anew_ns, anew_lost_ns;
     struct history_gap gap[HISTORY_GAPS]; /* the oldest first */
     struct history_changes changes;
+    uint64_t told_ns; /* until then transitions of breakers were told */
 };
-_Static_assert(sizeof(struct history_state) == 448, "no gaps");
+_Static_assert(sizeof(struct history_state) == 456, "no gaps");
 enum { STATE_LEAST = offsetof(struct history_state, changes) };
 
 enum history_flags {

@@ -521,6 +521,15 @@ recording_result(const struct recording *r, struct recording_result *out)
     out->jump_ns = r->state.jump_ns;
 }
 
+uint64_t
+recording_tell(struct recording *r)
+{
+    uint64_t told = r->state.told_ns;
+
+    r->state.told_ns = r->result.end_ns;
+    return told && told < r->result.begin_ns ? told : r->result.begin_ns;
+}
+
 int
 recording_adopt(const char *dir, const uint8_t registry[16])
 {

@@ -3,7 +3,6 @@
  * their differences to the recording before, together with these totals.  So
  * nothing is counted twice even if a recorder is killed, and a missed recording
  * only makes the next interval longer.
- *
  * One recorder at a time, by a lock.  Results: 0 or BIDE_E (place_why). */
 #ifndef BIDE_STORE_RECORDING_H
 #define BIDE_STORE_RECORDING_H
@@ -23,7 +22,6 @@ struct recording_source {
 /* Takes the lock (waits 5 s at most), opens or makes the file and begins an
  * interval.  Returns RECORDING_DONE if this step of `every_ns` (0: none), from
  * the epoch, was recorded before; then there is nothing to end.
- *
  * If pages are damaged, the readable records are copied to a new file and the
  * old one is kept beside it.  Cells without a readable base are not counted in
  * this interval. */
@@ -40,7 +38,6 @@ int recording_begin_levels(const char *dir, uint64_t now_ns,
 
 /* Finds or adds the id of an outcome's name. */
 int recording_outcome(struct recording *r, const char *name, uint32_t *out);
-
 /* Records totals since `begun`, counted for `version`; *before_turned is
  * `turned` in the base.  `ended`: the version ended with these totals, of which
  * some may be recorded already; the totals of the next one follow. */
@@ -69,6 +66,9 @@ struct recording_keep {
 int recording_prune(struct recording *r, const struct recording_keep *keep,
                     uint32_t most);
 
+/* Returns since when nobody told operators about breakers: who commits this
+ * recording tells of the time until its end. */
+uint64_t recording_tell(struct recording *r);
 /* Commits the recording durably, as one transaction. */
 int recording_commit(struct recording *r);
 /* Ends it; without a commit nothing is recorded.  NULL: does nothing. */
