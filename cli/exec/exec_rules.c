@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/decimal.h"
 #include "base/draft.h"
 #include "base/duration.h"
 #include "cli/command/command.h"
@@ -55,22 +56,22 @@ exec_set_variables(const struct bide_attempt *attempt, uint64_t number,
     return setenv(timeout_name, text, 1);
 }
 
-/* Reads a number of `unit`s; DURATION_NONE if the variable is not set or empty.
- * Returns false after an error message. */
+/* Reads a number of units of `unit_ns`, which may be longer than a duration of
+ * a policy; DURATION_NONE if the variable is not set or empty.  Returns false
+ * after an error message. */
 static bool
-read_variable(const char *name, const char *digits, const char *unit,
+read_variable(const char *name, const char *digits, uint64_t unit_ns,
               const char *what, uint64_t *out)
 {
-    const char *text = getenv(name);
-    char duration[64];
+    const char *text = getenv(name), *end = text;
+    struct decimal number;
 
     *out = DURATION_NONE;
     if (!text || !*text) {
         return true;
     }
-    snprintf(duration, sizeof(duration), "%.60s%s", text, unit);
-    if (text[strspn(text, digits)] || strlen(text) > 60 ||
-        duration_read(duration, out, NULL) != 0) {
+    if (text[strspn(text, digits)] || decimal_read(&end, &number) != 0 ||
+        *end || !decimal_scale(number, unit_ns, out)) {
         say("%s=%s: not %s", name, text, what);
         return false;
     }
@@ -82,10 +83,10 @@ exec_read_deadline(uint64_t *out_ns)
 {
     uint64_t now = clock_realtime_ns(), left, at;
 
-    if (!read_variable(deadline_name, "0123456789.", "s",
+    if (!read_variable(deadline_name, "0123456789.", SECOND_NS,
                        "a time in seconds since 1970, such as 1795764305.250",
                        &at) ||
-        !read_variable(timeout_name, "0123456789", "ms",
+        !read_variable(timeout_name, "0123456789", MS_NS,
                        "a whole number of milliseconds", &left)) {
         return false;
     }

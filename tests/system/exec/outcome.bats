@@ -224,6 +224,13 @@ counts() {
     says "last errno.ETIMEDOUT (reason: deadline)"
 }
 
+@test "exec reads every limit that it writes, also the longest" {
+    bide set limited deadline=none attempt_timeout=36500d >/dev/null
+    gives 0 bide exec limited -- bide exec limited -- sh -c 'echo "$BIDE_ATTEMPT_TIMEOUT_MS"'
+    [ "$output" -gt 3153599900000 ]
+    BIDE_DEADLINE=9999999999 gives 0 bide exec web true
+}
+
 @test "after the deadline nothing is run" {
     for variable in BIDE_DEADLINE=1 BIDE_DEADLINE=0 BIDE_ATTEMPT_TIMEOUT_MS=0; do
         gives 124 env $variable "$BIDE" --dir "$DIR" exec web touch ran
