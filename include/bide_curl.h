@@ -35,7 +35,8 @@ bide_curl_outcome(CURL *easy, CURLcode code)
                : o;
 }
 
-/* Sets CURLOPT_TIMEOUT_MS if the attempt has a time limit. */
+/* Sets CURLOPT_TIMEOUT_MS if the attempt has a time limit.  After such an
+ * attempt the handle has none: the limit must not reach other transfers. */
 static inline void
 bide_curl_limit(CURL *easy, const struct bide_attempt *attempt)
 {
@@ -43,6 +44,14 @@ bide_curl_limit(CURL *easy, const struct bide_attempt *attempt)
 
     if (ms >= 0) { /* 0 would be no limit */
         curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(ms ? ms : 1));
+    }
+}
+
+static inline void
+bide_curl_unlimit_(CURL *easy, const struct bide_attempt *attempt)
+{
+    if (attempt->timeout_ns != UINT64_MAX) {
+        curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, 0L);
     }
 }
 
@@ -63,12 +72,15 @@ static inline struct bide_outcome
 bide_curl_attempt_(const struct bide_attempt *attempt, void *arg)
 {
     const struct bide_curl_one_ *one = (const struct bide_curl_one_ *)arg;
+    CURLcode code;
 
     bide_curl_limit(one->easy, attempt);
     if (one->before) {
         one->before(one->easy, attempt, one->arg);
     }
-    return bide_curl_outcome(one->easy, curl_easy_perform(one->easy));
+    code = curl_easy_perform(one->easy);
+    bide_curl_unlimit_(one->easy, attempt);
+    return bide_curl_outcome(one->easy, code);
 }
 
 /* Runs a call of which each attempt is curl_easy_perform; `before` may be NULL.
@@ -119,8 +131,10 @@ bide_curl_go_(struct bide_loop_call *c, const struct bide_attempt *attempt)
 static inline void
 bide_curl_stop_(struct bide_loop_call *c)
 {
-    curl_multi_remove_handle(((struct bide_curl_multi *)c->loop)->multi,
-                             ((struct bide_curl_transfer *)c)->easy);
+    CURL *easy = ((struct bide_curl_transfer *)c)->easy;
+
+    curl_multi_remove_handle(((struct bide_curl_multi *)c->loop)->multi, easy);
+    bide_curl_unlimit_(easy, bide_call_attempt(&c->call));
 }
 
 /* Sets up transfers; the caller frees it with bide_curl_close before it closes
@@ -151,7 +165,8 @@ bide_curl_start(struct bide_curl_multi *m, struct bide_curl_transfer *t,
 }
 
 /* Does what is due, then waits for the next event, at most max_ms (-1: no
- * limit).  Returns the number of transfers in progress. */
+ * limit).  Returns the number of transfers in progress; 0 after
+ * bide_curl_close, which `done` may use. */
 static inline size_t
 bide_curl_turn(struct bide_curl_multi *m, int max_ms)
 {
@@ -159,17 +174,25 @@ bide_curl_turn(struct bide_curl_multi *m, int max_ms)
     CURLMsg *message;
     int left;
 
-    curl_multi_perform(m->multi, &left);
-    while ((message = curl_multi_info_read(m->multi, &left))) {
+    if (m->multi) {
+        curl_multi_perform(m->multi, &left);
+    }
+    while (m->multi && (message = curl_multi_info_read(m->multi, &left))) {
         CURL *easy = message->easy_handle;
         CURLcode code = message->data.result;
         struct bide_curl_transfer *t = NULL;
 
         curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
         curl_multi_remove_handle(m->multi, easy); /* ends `message` */
+        bide_curl_unlimit_(easy, bide_call_attempt(&t->call.call));
         bide_loop_ended(&t->call, bide_curl_outcome(easy, code));
     }
-    bide_loop_turn(&m->loop, 0);
+    if (m->multi) {
+        bide_loop_turn(&m->loop, 0);
+    }
+    if (!m->multi) {
+        return 0;
+    }
     left = bide_loop_poll_ms(&m->loop);
     if (left < 0 || (max_ms >= 0 && max_ms < left)) {
         left = max_ms;
@@ -192,6 +215,7 @@ bide_curl_close(struct bide_curl_multi *m)
 {
     bide_loop_close(&m->loop);
     curl_multi_cleanup(m->multi);
+    m->multi = NULL;
 }
 
 #endif

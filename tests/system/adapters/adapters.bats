@@ -132,6 +132,81 @@ closes() {
     closes fetch_many libcurl4-openssl-dev
 }
 
+@test "libcurl: the limit of an attempt ends with it, and a transfer's end may close all" {
+    needs gcc
+    needs_module libcurl
+    cat >again.c <<'END'
+#include <bide_curl.h>
+#include <assert.h>
+#include <stdio.h>
+
+static struct bide_curl_multi many;
+static int ended;
+
+static void
+end_one(struct bide_loop_call *c, const struct bide_result *r)
+{
+    (void)c;
+    ended += r->verdict == BIDE_EXHAUSTED;
+}
+
+static void
+end_all(struct bide_loop_call *c, const struct bide_result *r)
+{
+    (void)c;
+    ended += r->verdict == BIDE_EXHAUSTED || r->verdict == BIDE_CANCELLED;
+    bide_curl_close(&many);
+}
+
+int
+main(int argc, char **argv)
+{
+    struct bide_curl_transfer t = {0}, other = {0};
+    struct bide_call call = {0};
+    struct bide_policy *limited, *unlimited;
+    struct bide *b;
+    CURL *easy = curl_easy_init();
+
+    assert(argc == 3 && !bide_open(NULL, 0, &b));
+    assert(!bide_declare(b, "[limited]\nattempt_timeout = 20ms\n[unlimited]\n"));
+    assert(!bide_lookup(b, "limited", NULL, &limited));
+    assert(!bide_lookup(b, "unlimited", NULL, &unlimited));
+    curl_easy_setopt(easy, CURLOPT_URL, argv[1]);
+    assert(bide_curl_perform(&call, limited, easy, NULL, NULL) == BIDE_EXHAUSTED);
+    curl_easy_setopt(easy, CURLOPT_URL, argv[2]);
+    puts(bide_verdict_name(bide_curl_perform(&call, unlimited, easy, NULL, NULL)));
+
+    assert(!bide_curl_init(&many, b));
+    curl_easy_setopt(easy, CURLOPT_URL, argv[1]);
+    t.easy = easy;
+    t.call.done = end_one;
+    assert(!bide_curl_start(&many, &t, limited));
+    while (bide_curl_turn(&many, -1) > 0) {
+    }
+    curl_easy_setopt(easy, CURLOPT_URL, argv[2]);
+    puts(bide_verdict_name(bide_curl_perform(&call, unlimited, easy, NULL, NULL)));
+
+    curl_easy_setopt(easy, CURLOPT_URL, argv[1]);
+    other.easy = curl_easy_duphandle(easy);
+    t.call.done = other.call.done = end_all;
+    assert(!bide_curl_start(&many, &t, limited));
+    assert(!bide_curl_start(&many, &other, unlimited));
+    assert(bide_curl_turn(&many, -1) == 2);
+    while (bide_curl_turn(&many, -1) > 0) {
+    }
+    assert(bide_curl_turn(&many, -1) == 0 && !many.multi);
+    printf("%d ended, %d running\n", ended, bide_close(b));
+    curl_easy_cleanup(other.easy);
+    curl_easy_cleanup(easy);
+    return 0;
+}
+END
+    # shellcheck disable=SC2046 # options
+    compile gcc again again.c $(pkg-config --cflags --libs libcurl)
+    MALLOC_PERTURB_=165 gives 0 ./again "http://127.0.0.1:$PORT/hang" "http://127.0.0.1:$PORT/late"
+    [ "$output" = "$(printf '%s\n' done succeeded done succeeded '3 ended, 0 running')" ]
+}
+
 @test "libuv: 200 calls in one thread" {
     two_hundred fetch_uv libuv1-dev
 }

@@ -6,6 +6,7 @@
   /flaky/N/...    503 for the first N requests of each path, then 200
   /half           503 for every other request, and no answer for the rest
   /hang           no answer
+  /late           200 after 300 ms
   /seen           the number of requests so far"""
 import asyncio
 import os
@@ -40,6 +41,8 @@ async def serve(reader, writer):
             path = urllib.parse.unquote(head.split(b" ")[1].decode())
             status, headers, body = answer(path)
             all_seen += path != "/seen"
+            if path == "/late":
+                await asyncio.sleep(0.3)
             if status is None:
                 await reader.read()
                 break
