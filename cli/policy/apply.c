@@ -1,12 +1,12 @@
 /* bide init, apply: creates a registry, and reads policies from
  * files. */
 #include <errno.h>
-#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "admin/change.h"
+#include "admin/names.h"
 #include "admin/open.h"
 #include "base/clock.h"
 #include "base/duration.h"
@@ -60,7 +60,7 @@ print_rights(const char *path, const struct rights_fault *f, int error)
 static void
 print_group(gid_t group, const char *usual, const char *what)
 {
-    const struct group *g = getgrgid(group);
+    const struct group *g = names_group(NULL, group);
 
     if (group == (gid_t)-1) {
         printf("Only root may %s; for others: addgroup --system %s, then init "

@@ -7,36 +7,15 @@
  * there the user outside is the author. */
 #include "change.h"
 
-#include <errno.h>
-#include <pwd.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/names.h"
+
 enum { NOBODY = 65534 };
-
-/* Finds a user by name, or by id if that is NULL; returns NULL if there is
- * none.  Looks in /etc/passwd first: glibc's other look-ups crash without
- * memory. */
-static const struct passwd *
-find_user(const char *name, uint32_t id)
-{
-    FILE *f = fopen("/etc/passwd", "re");
-    const struct passwd *user = NULL;
-
-    do {
-        user = f ? fgetpwent(f) : NULL;
-    } while (user && (name ? strcmp(user->pw_name, name) : user->pw_uid != id));
-    if (!user && errno != ENOMEM) {
-        user = name ? getpwnam(name) : getpwuid(id);
-    }
-    if (f) {
-        fclose(f);
-    }
-    return user;
-}
 
 /* Reads up to 3 numbers; those that are missing stay as they are. */
 static void
@@ -55,7 +34,7 @@ static const struct passwd *
 find_sudo_user(void)
 {
     const char *name = getenv("SUDO_USER"), *number = getenv("SUDO_UID");
-    const struct passwd *user = name && number ? find_user(name, 0) : NULL;
+    const struct passwd *user = name && number ? names_user(name, 0) : NULL;
     uint32_t login[3] = {UINT32_MAX};
     char uid[16];
 
@@ -84,7 +63,7 @@ author_find(char *name, size_t size)
         uid = uid - map[0] < map[2] ? uid - map[0] + map[1] : 0;
         uid = uid ? uid : NOBODY;
     }
-    user = user ? user : find_user(NULL, uid);
+    user = user ? user : names_user(NULL, uid);
     snprintf(number, sizeof(number), "%u", uid);
     snprintf(name, size, "%s", user ? user->pw_name : number);
     return uid;

@@ -3,10 +3,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <libgen.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +13,7 @@
 
 #include "base/paths.h"
 #include "base/safe.h"
+#include "names.h"
 
 enum { NOBODY = -1 };
 
@@ -76,7 +75,7 @@ mode_of_part(const struct rights *r, enum part part)
 gid_t
 rights_group(const char *name)
 {
-    const struct group *g = getgrnam(name);
+    const struct group *g = names_group(name, 0);
     char *end;
     unsigned long number = strtoul(name, &end, 10);
 
@@ -84,6 +83,14 @@ rights_group(const char *name)
            : *name >= '0' && *name <= '9' && !*end && number < UINT_MAX
                ? (gid_t)number
                : (gid_t)NOBODY;
+}
+
+static gid_t
+find_local_group(const char *name)
+{
+    const struct group *g = names_local_group(name);
+
+    return g ? g->gr_gid : (gid_t)NOBODY;
 }
 
 static gid_t
@@ -133,12 +140,12 @@ rights_read(const char *dir, const char *live, struct rights *out)
         (struct rights){.owner = st.st_uid, .is_private = paths_private(dir)};
     snprintf(path, sizeof(path), "%s", live);
     dirname(path);
-    group = st.st_uid ? (gid_t)NOBODY : rights_group("bide");
+    group = st.st_uid ? (gid_t)NOBODY : find_local_group("bide");
     group = *live && rights_of_live(path) ? group_of_directory(path, "", group)
                                           : group;
     group = group_of_directory(dir, "", group);
     out->services = group_of_directory(dir, PATH_QUEUE, group);
-    group = st.st_uid ? (gid_t)NOBODY : rights_group("bide-ops");
+    group = st.st_uid ? (gid_t)NOBODY : find_local_group("bide-ops");
     group = group_of_directory(dir, PATH_HISTORIES, group);
     out->operators = group_of_directory(dir, PATH_POLICIES, group);
     return 0;
@@ -149,13 +156,13 @@ rights_read(const char *dir, const char *live, struct rights *out)
 static void
 write_rights(char *to, size_t size, uid_t user, gid_t group, mode_t mode)
 {
-    const struct passwd *u = getpwuid(user);
+    const struct passwd *u = names_user(NULL, user);
     const struct group *g;
     char number[2][16];
 
     snprintf(number[0], sizeof(number[0]), "%u", user);
     snprintf(number[1], sizeof(number[1]), "%u", group);
-    g = getgrgid(group);
+    g = names_group(NULL, group);
     snprintf(to, size, "%s:%s %04o", u ? u->pw_name : number[0],
              g ? g->gr_name : number[1], mode & 07777);
 }

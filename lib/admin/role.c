@@ -3,9 +3,7 @@
 #include "role.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <libgen.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/paths.h"
+#include "names.h"
 
 const char *const role_words[ROLES] = {"read", "count and share", "defer work",
                                        "change policies", "record"};
@@ -41,9 +40,9 @@ role_user(const char *name, struct role_user *out)
     unsigned long id = !name   ? geteuid()
                        : *name ? strtoul(name, &end, 10)
                                : (uid_t)-1;
-    const struct passwd *p = name ? getpwnam(name) : NULL;
+    const struct passwd *p = name ? names_user(name, 0) : NULL;
 
-    p = p || *end || id >= (uid_t)-1 ? p : getpwuid((uid_t)id);
+    p = p || *end || id >= (uid_t)-1 ? p : names_user(NULL, (uid_t)id);
     if (!p && (*end || id >= (uid_t)-1)) {
         return false;
     }
@@ -101,8 +100,8 @@ static void
 refuse(const struct question *q, const char *path, const struct stat *st,
        unsigned wanted)
 {
-    const struct group *g = getgrgid(st->st_gid);
-    const struct passwd *owner = getpwuid(st->st_uid);
+    const struct group *g = names_group(NULL, st->st_gid);
+    const struct passwd *owner = names_user(NULL, st->st_uid);
     bool own = q->user->uid == st->st_uid;
     char number[16];
 
