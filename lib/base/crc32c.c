@@ -54,7 +54,7 @@ crc32c(uint32_t crc, const void *bytes, size_t length)
     pthread_once(&once, fill_tables);
     crc = ~crc;
 #ifdef __x86_64__
-    if (__builtin_cpu_supports("sse4.2")) {
+    if (length >= 8 && __builtin_cpu_supports("sse4.2")) {
         crc = add_by_processor(crc, p, length / 8);
         p += length / 8 * 8;
         length %= 8;
