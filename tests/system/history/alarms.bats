@@ -91,7 +91,8 @@ END
     {
         echo 'set -e; bide() { "$BIDE" --dir "$DIR" "$@" 3>&-; }; trap "kill \$(jobs -p) 2>/dev/null || true" EXIT'
         echo 'mount -t tmpfs none /run; mkdir /run/dev; mount -t tmpfs none /run/dev'
-        echo 'for f in null zero urandom random; do touch /run/dev/$f; mount --bind /dev/$f /run/dev/$f; done; mount --rbind /run/dev /dev; mkdir /dev/shm'
+        echo 'for f in null zero urandom random; do touch /run/dev/$f; mount --bind /dev/$f /run/dev/$f; done'
+        echo 'mkdir /run/dev/shm; mount --bind /dev/shm /run/dev/shm; mount --rbind /run/dev /dev'
         echo 'listen() { python3 -S listener.py "$1" "$2" 3>&- & for i in $(seq 200); do [ -e "$2.ready" ] && return; sleep 0.05; done; }'
         cat
     } >host.sh
