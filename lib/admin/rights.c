@@ -196,8 +196,10 @@ judge_file(struct rights_fault *f, const struct rights *r, size_t i,
                     missing & (r->services == (gid_t)NOBODY ? 0555
                                : r->is_private              ? 055
                                                             : 05));
-    write_rights(f->is, sizeof(f->is), st->st_uid, st->st_gid, st->st_mode);
-    write_rights(f->right, sizeof(f->right), f->user, f->group, f->mode);
+    if (f->is_wrong) { /* looking up names takes time */
+        write_rights(f->is, sizeof(f->is), st->st_uid, st->st_gid, st->st_mode);
+        write_rights(f->right, sizeof(f->right), f->user, f->group, f->mode);
+    }
     f->refused = S_ISLNK(st->st_mode) ? safe_why(ELOOP)
                  : items[i].mask      ? !S_ISREG(st->st_mode) ? safe_why(ENXIO)
                                         : st->st_nlink > 1    ? safe_why(EMLINK)

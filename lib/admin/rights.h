@@ -27,7 +27,7 @@ struct rights {
 /* A file as it is and as it should be.  Valid during the visit. */
 struct rights_fault {
     const char *path;
-    char is[96], right[96]; /* "root:bide 0660" */
+    char is[96], right[96]; /* "root:bide 0660"; "" unless is_wrong */
     const char *refused;    /* why it cannot be mended, or NULL: as safe_why */
     bool is_wrong;
     bool is_open; /* the only fault: others have rights that they should not */
