@@ -34,7 +34,7 @@
       "only change, forced, breaker, warning, host, work or calls")            \
     X(CSV, "csv", NULL, "print comma-separated values")                        \
     X(EVERY, "every", "DURATION", "repeat at each full interval, such as 1m")  \
-    X(ON_CHANGE, "on-change", "CMD", "run CMD when a warning level changes")   \
+    X(ON_CHANGE, "on-change", "CMD", "run CMD if a level or breaker changes")  \
     X(KEEP_MINUTES, "keep-minutes", "DURATION", "keep minutes; default 35d")   \
     X(KEEP_HOURS, "keep-hours", "DURATION", "keep hours; default 730d")        \
     X(KEEP_SIZE, "keep-size", "SIZE", "limit the history file; default 1GiB")  \

@@ -102,7 +102,6 @@ struct exec_files {
 /* Chooses the descriptor; call it before files are opened.  `spare` is any
  * descriptor.  With `keep`, output is kept. */
 void exec_files_open(struct exec_files *f, int spare, bool keep);
-void exec_files_close(struct exec_files *f);
 
 /* Makes the files of an attempt, and gives them to the forked child (for
  * exec_child.prepare).  Return 0; -1 with errno. */

@@ -54,8 +54,8 @@ exec_files_open(struct exec_files *f, int spare, bool keep)
     f->number = outer >= 0 ? outer : fcntl(spare, F_DUPFD_CLOEXEC, OUTCOME_FD);
 }
 
-void
-exec_files_close(struct exec_files *f)
+static void
+close_files(struct exec_files *f)
 {
     for (int i = 0; i < EXEC_FILES; i++) {
         if (f->fd[i] >= 0) {
@@ -68,7 +68,7 @@ exec_files_close(struct exec_files *f)
 int
 exec_files_begin(struct exec_files *f)
 {
-    exec_files_close(f);
+    close_files(f);
     f->reported = false;
     f->fd[OUTCOMES] = memfd_create(EXEC_OUTCOME_FILE, MFD_CLOEXEC);
     if (f->fd[OUTCOMES] < 0 || fcntl(f->fd[OUTCOMES], F_SETFL, O_APPEND) < 0) {
@@ -194,6 +194,6 @@ exec_files_show(struct exec_files *f, const char *title)
     if (full) {
         say("%s: output may be missing: the disk of TMPDIR is full", title);
     }
-    exec_files_close(f);
+    close_files(f);
     return rc;
 }

@@ -160,6 +160,18 @@ print_origins(const struct policy_origin *origins)
     return table_print(t);
 }
 
+/* Puts what `show` and `export` have of a version. */
+static void
+put_version(struct json *j, const struct record *r)
+{
+    json_put_text(j, "policy", r->name);
+    json_put_count(j, "version", r->version);
+    json_put_text(j, "who", r->who);
+    json_put_count(j, "uid", r->uid);
+    json_put_s(j, "when", r->when_ns);
+    json_put_text(j, "note", r->note);
+}
+
 static int
 json_record(struct admin *registry, const struct record *r,
             const struct policy_origin *origins)
@@ -167,12 +179,7 @@ json_record(struct admin *registry, const struct record *r,
     struct json *j = json_object_new(), *keys;
     int rc;
 
-    json_put_text(j, "policy", r->name);
-    json_put_count(j, "version", r->version);
-    json_put_text(j, "who", r->who);
-    json_put_count(j, "uid", r->uid);
-    json_put_s(j, "when", r->when_ns);
-    json_put_text(j, "note", r->note);
+    put_version(j, r);
     json_put_text(j, "text", r->text);
     rc = layer_each(registry, r, layer_put, json_in_array(j, "layers"));
     keys = json_in_object(j, "keys");
@@ -351,12 +358,7 @@ put_record(struct json *j, const struct record *r)
     struct policy_text *base;
     int rc = admin_base(r, &base);
 
-    json_put_text(j, "policy", r->name);
-    json_put_count(j, "version", r->version);
-    json_put_text(j, "who", r->who);
-    json_put_count(j, "uid", r->uid);
-    json_put_s(j, "when", r->when_ns);
-    json_put_text(j, "note", r->note);
+    put_version(j, r);
     layer_put(json_in_array(j, "layers"), NULL, r->parts + 1,
               r->part_count - 1);
     for (size_t i = 0; i < policy_key_count && rc == 0; i++) {
@@ -375,9 +377,12 @@ export_record(void *arg, const struct record *r)
 {
     struct export *e = arg;
 
+    if (e->array) {
+        return put_record(json_add_object(e->array), r);
+    }
     draft_text(&e->all, e->all.used ? "\n" : "");
     draft_text(&e->all, r->text);
-    return e->array ? put_record(json_add_object(e->array), r) : 0;
+    return 0;
 }
 
 int

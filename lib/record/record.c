@@ -387,7 +387,7 @@ static int
 add_breakers(struct past *p, uint64_t since_ns, struct recorded *out)
 {
     struct turning t = {out, out->change_count, since_ns};
-    /* What was said before tells whether a breaker that opens was closed. */
+    /* Begins earlier, to know whether a breaker that opens was closed. */
     struct history_range range = {.since_ns = since_ns - HOUR_NS,
                                   .until_ns = out->result.end_ns};
     struct history_known known;

@@ -1,4 +1,4 @@
-/* What a guard and its awaitable share. */
+/* Declares what a guard and its awaitable share. */
 #ifndef BIDE_GUARD_H
 #define BIDE_GUARD_H
 

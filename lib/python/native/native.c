@@ -96,7 +96,7 @@ free_box(PyObject *self)
 
 /* ---- arguments ---- */
 
-struct box *
+static struct box *
 as_box(PyObject *object, enum kind kind)
 {
     struct box *box = (struct box *)object;

@@ -69,7 +69,6 @@ int as_work(PyObject *object, void *out);
 int as_watch(PyObject *object, void *out);
 int as_ns(PyObject *seconds, void *out); /* None: UINT64_MAX */
 int as_outcome(PyObject *tuple, void *out);
-struct box *as_box(PyObject *object, enum kind kind);
 
 PyObject *set_error(int rc); /* NULL, with the exception of a BIDE_E code */
 PyObject *none_or_error(int rc);
