@@ -3,7 +3,6 @@
 #define BIDE_CLI_COMMAND_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "option.h"
 

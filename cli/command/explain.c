@@ -73,7 +73,6 @@ explain_store(const struct failure *f, const char *remedy,
 static void
 explain_conflict(const struct failure *f, struct explained *out)
 {
-
     if (f->version == 0) {
         WHY(out, "%s: no such policy, but --if-version expects version %u",
             f->name, f->wanted);

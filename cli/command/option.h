@@ -2,8 +2,6 @@
 #ifndef BIDE_CLI_OPTION_H
 #define BIDE_CLI_OPTION_H
 
-#include <stdint.h>
-
 #include "option_table.h"
 
 enum option {

@@ -207,7 +207,6 @@ struct listing {
 static void
 add_due_cell(struct table *t, const struct deferred_item *item, uint64_t now_ns)
 {
-
     if (item->state != DEFERRED_WAITING || is_expired(item, now_ns)) {
         return;
     }
@@ -407,7 +406,6 @@ print_deferred_command(const struct deferred_item *item)
 static void
 print_item_times(const struct deferred_item *item, uint64_t now)
 {
-
     print_field("stored", when_write(item->stored_ns, now).text);
     if (is_expired(item, now)) {
         print_field("expired", when_write(item->expires_ns, now).text);

@@ -162,9 +162,7 @@ change_one(struct admin *a, struct deferred *d, const char *text,
         rc = 0; /* a damaged piece can still be dropped */
         item.id = id;
     }
-    if (rc == 0) {
-        rc = deferred_change(d, change->kind, id, &who);
-    }
+    rc = rc ? rc : deferred_change(d, change->kind, id, &who);
     if (rc == 0) {
         print_changed(change->did, &item, &who);
         if (*item.policy) {
@@ -295,9 +293,7 @@ store_work(struct command_line *line, const struct bide_work *work)
         return say_failure(rc, "registry");
     }
     rc = bide_lookup(bide, name, NULL, &policy);
-    if (rc == 0) {
-        rc = defer_put(policy, work, &id, &found);
-    }
+    rc = rc ? rc : defer_put(policy, work, &id, &found);
     bide_close(bide);
     if (rc) {
         return work_failed(rc, name);

@@ -65,7 +65,6 @@ static void
 add_counts_row(struct table *t, const struct deferred_counts *c,
                uint64_t now_ns)
 {
-
     table_row_of(t, c->policy);
     for (size_t i = 0; i < COUNTERS; i++) {
         table_cell(t, 1 + i, "%s", text_count(counter_value(c, i)).text);

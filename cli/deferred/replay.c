@@ -16,7 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <bide.h>
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/duration.h"
@@ -27,7 +26,6 @@
 #include "cli/command/signals.h"
 #include "cli/out/json.h"
 #include "cli/out/text.h"
-#include "store/queue/queue.h"
 #include "deferred.h"
 
 #define SHOW_EVERY_NS (SECOND_NS / 5)
@@ -490,9 +488,7 @@ replay_with_signals(struct replay *r, struct command_line *line)
     if (rc == 0 && name) {
         rc = add_queue(r, name);
     }
-    if (rc == 0) {
-        rc = run_pieces(r, name == NULL);
-    }
+    rc = rc ? rc : run_pieces(r, name == NULL);
     status = report_replay(r, line->option[OPTION_JSON] != NULL, rc);
     bide_watch_free(r->watch);
     bide_close(r->bide);
@@ -520,12 +516,8 @@ replay_work(struct command_line *line, const char *shell)
         return say_usage(line, "--jobs: must be at most %d", JOBS_MAX);
     }
     exec_guard_start(&r.guard);
-    if (status == 0) {
-        status = work_queue(line, line->operands[0], &r.deferred);
-    }
-    if (status == 0) {
-        status = replay_with_signals(&r, line);
-    }
+    status = status ? status : work_queue(line, line->operands[0], &r.deferred);
+    status = status ? status : replay_with_signals(&r, line);
     exec_guard_stop(&r.guard);
     return status;
 }

@@ -8,9 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <bide.h>
 #include "base/clock.h"
 #include "base/duration.h"
 #include "cli/command/command.h"

@@ -1,4 +1,3 @@
-
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "cli/command/signals.h"
 

@@ -16,7 +16,6 @@
 #include "cli/out/text.h"
 #include "cli/policy/difference.h"
 #include "policy/policy.h"
-#include "record/past.h"
 #include "rule/alarm.h"
 #include "rule/breaker.h"
 #include "store/history/history.h"

@@ -4,13 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bide.h>
 #include "admin/open.h"
 #include "base/array.h"
 #include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/command/number.h"
-#include "record/past.h"
 #include "store/history/history.h"
 
 enum { ROWS_MAX = 60000 }; /* one per minute for about six weeks */

@@ -77,7 +77,6 @@ print_csv_head(void)
 static void
 print_csv_figures(const struct bide_stats *s)
 {
-
     for (size_t i = 0; i < COUNTER_ROWS; i++) {
         const struct counter_row *row = &counter_rows[i];
 

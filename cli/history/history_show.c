@@ -184,7 +184,6 @@ print_beside(const struct history_rows *rows)
 static void
 print_history_title(const struct history_rows *rows)
 {
-
     if (rows->name) {
         text_put(stdout, rows->name, false);
         fputs(", ", stdout);
@@ -265,7 +264,6 @@ print_source(const struct history_rows *rows)
 static void
 print_no_calls(const struct history_rows *rows)
 {
-
     fputs("No calls", stdout);
     if (rows->name) {
         fputs(" of ", stdout);
@@ -370,9 +368,7 @@ history_command(struct command_line *line)
         return say_usage(line, "--csv and --json exclude each other");
     }
     status = read_rows_and_versions(line, &rows);
-    if (status == 0) {
-        status = print_history(line, &rows);
-    }
+    status = status ? status : print_history(line, &rows);
     history_free(&rows);
     return status;
 }

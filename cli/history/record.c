@@ -215,7 +215,6 @@ reap_commands(struct recorder *r, bool wait)
 static void
 print_recording(const struct recorded *done)
 {
-
     if (done->nothing) {
         puts("nothing to record: no service has used the registry yet");
     } else if (done->done) {

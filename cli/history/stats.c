@@ -122,7 +122,6 @@ static void
 add_guard_cell(struct table *t, size_t at, size_t column,
                const struct admin_guard *g)
 {
-
     if (column == BUDGET) {
         table_cell(t, at, "%s", guard_level(g).text);
         return;

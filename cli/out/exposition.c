@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rule/histogram.h"
-
 /* The bounds of Prometheus' own libraries, from 5 ms to 10 s, extended to both
  * sides for calls within the host and for slow calls. */
 const double exposition_bounds[EXPOSITION_BOUNDS] = {

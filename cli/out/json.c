@@ -1,7 +1,6 @@
 #include "json.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <jansson.h>

@@ -8,8 +8,6 @@
 #include <unistd.h>
 #include <wchar.h>
 
-#include "base/plain.h"
-
 static bool utf8;
 static bool wide; /* libc can read characters beyond ASCII */
 

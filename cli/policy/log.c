@@ -10,7 +10,6 @@
 #include "cli/command/when.h"
 #include "cli/out/json.h"
 #include "cli/out/table.h"
-#include "cli/out/text.h"
 #include "cli/view/layer.h"
 #include "policy/policy.h"
 #include "store/policies/record.h"

@@ -156,7 +156,6 @@ print_preview(const struct forecast *f)
 static void
 print_reason(const struct forecast *f)
 {
-
     fputs(bide_reason_name(f->ends), stdout);
     switch (f->ends) {
     case BIDE_BY_ATTEMPTS:
@@ -270,12 +269,8 @@ preview_command(struct command_line *line)
     if (status == 0 && asked > ROWS_MAX) {
         status = say_usage(line, "--attempts: at most %d", ROWS_MAX);
     }
-    if (status == 0) {
-        status = source_policy(&source, line, &text);
-    }
-    if (status == 0) {
-        status = compile_and_show(line, &source, text, asked);
-    }
+    status = status ? status : source_policy(&source, line, &text);
+    status = status ? status : compile_and_show(line, &source, text, asked);
     policy_text_free(text);
     source_free(&source);
     return status;

@@ -166,15 +166,9 @@ simulate_script_file(struct command_line *line)
                                "script, not both");
     }
     status = read_draw(line, &draw);
-    if (status == 0) {
-        status = source_policy(&source, line, &text);
-    }
-    if (status == 0) {
-        status = read_script(line, &script);
-    }
-    if (status == 0) {
-        status = run_script(line, &source, text, script, draw);
-    }
+    status = status ? status : source_policy(&source, line, &text);
+    status = status ? status : read_script(line, &script);
+    status = status ? status : run_script(line, &source, text, script, draw);
     script_free(script);
     policy_text_free(text);
     source_free(&source);

@@ -210,7 +210,6 @@ print_replay_json(const struct replay *r)
 static int
 say_no_calls(const struct replay *r)
 {
-
     say("%s: no calls were recorded from %s to %s",
         r->simulated.policy[0]->name, when_write_iso(r->since_ns).text,
         when_write_iso(r->until_ns < r->now_ns ? r->until_ns : r->now_ns).text);
@@ -306,12 +305,8 @@ simulate_replay(struct command_line *line)
     }
     r->line = line;
     status = read_replay_options(r);
-    if (status == 0) {
-        status = simulated_rules(line, &r->simulated);
-    }
-    if (status == 0) {
-        status = read_recorded_calls(r, r->simulated.policy[0]);
-    }
+    status = status ? status : simulated_rules(line, &r->simulated);
+    status = status ? status : read_recorded_calls(r, r->simulated.policy[0]);
     if (status == 0) {
         status =
             simulated_run(&r->simulated, &r->history,

@@ -229,9 +229,7 @@ simulate_traffic(struct command_line *line)
     struct simulated s = {0};
     int status = read_traffic_options(line, &s);
 
-    if (status == 0) {
-        status = simulated_rules(line, &s);
-    }
+    status = status ? status : simulated_rules(line, &s);
     if (status == 0) {
         if (!line->option[OPTION_OUTCOME]) {
             s.traffic.failure = traffic_failure(s.policy[0]);

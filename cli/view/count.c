@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin/live.h"
 #include "base/array.h"
 #include "live/counter.h"
 #include "live/counters.h"

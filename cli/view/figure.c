@@ -167,7 +167,6 @@ figure_print_calls(const struct bide_stats *s)
 void
 figure_outcome(const struct cell_outcome *o, uint64_t all)
 {
-
     fputs("   ", stdout);
     text_put(stdout, o->name, false);
     printf(" %s", text_share(o->count, all, 0).text);

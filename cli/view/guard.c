@@ -1,10 +1,8 @@
 #include "guard.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "admin/guard.h"
 #include "admin/live.h"
 #include "admin/open.h"
 #include "admin/read.h"

@@ -1,7 +1,6 @@
 #include "layer.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "admin/read.h"

@@ -1,7 +1,6 @@
 /* Reads the counters and the recorded past for a trend. */
 #include "trend.h"
 
-#include <bide.h>
 #include "admin/live.h"
 #include "admin/open.h"
 #include "base/clock.h"

@@ -22,7 +22,6 @@
 #include "base/crc32c.h"
 #include "base/failure.h"
 #include "base/paths.h"
-#include "store/policies/writer.h"
 #include "store/queue/queue.h"
 #include "backup_inside.h"
 #include "inside.h"

@@ -293,9 +293,7 @@ descend_level(struct edit *e, struct names *level)
             continue;
         }
         rc = check_policy(e, children.list[i], NULL, children.list[i]);
-        if (rc == 0) {
-            rc = names_put(level, children.list[i]);
-        }
+        rc = rc ? rc : names_put(level, children.list[i]);
     }
     names_clear(&children);
     return rc;

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <bide.h>
 #include "base/clock.h"
 #include "base/failure.h"
 #include "policy/rules.h"

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <bide.h>
 #include "base/array.h"
 #include "base/failure.h"
 #include "policy/outcome.h"

@@ -5,7 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <bide.h>
 #include "record/past.h"
 #include "simulate/profile.h"
 #include "store/history/figures.h"

@@ -15,7 +15,6 @@
 #define BIDE_ADMIN_RIGHTS_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <sys/types.h>
 
 struct rights {

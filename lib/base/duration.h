@@ -3,7 +3,6 @@
 #ifndef BIDE_DURATION_H
 #define BIDE_DURATION_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "plain.h"

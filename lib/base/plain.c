@@ -1,7 +1,6 @@
 #include "plain.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
 
 static bool

@@ -152,9 +152,7 @@ suggest_name(unsigned domain, const char *name, struct outcome_fault *fault)
                  domain == BIDE_DOMAIN_DNS ? "EAI_" : "SIG", name);
         best = near_distance(full, name) ? find_near_name(domain, full) : NULL;
     }
-    if (!best) {
-        best = find_near_name(domain, name);
-    }
+    best = best ? best : find_near_name(domain, name);
     if (best) {
         snprintf(fault->meant, sizeof(fault->meant), "%s.%s", prefix, best);
     }

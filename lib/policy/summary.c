@@ -27,7 +27,6 @@ append_text(struct summary *s, const char *text)
 static void
 append_time(struct summary *s, const char *before, uint64_t ns)
 {
-
     append_text(s, before);
     append_text(s, duration_round(ns).text);
 }

@@ -305,7 +305,6 @@ whole_write(const struct key *key, const struct value *v, struct draft *d)
 static void
 time_write(const struct key *key, const struct value *v, struct draft *d)
 {
-
     draft_text(d, v->open ? key->open : duration_write(v->whole).text);
 }
 

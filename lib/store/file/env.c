@@ -2,7 +2,6 @@
 #include "env.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -150,12 +149,8 @@ lmdb_open(const char *path, int fd, unsigned flags, MDB_env **out)
             return rc;
         }
         rc = mdb_env_set_maxdbs(env, LMDB_DATABASES_MAX);
-        if (!rc) {
-            rc = mdb_env_set_mapsize(env, map_sizes[i]);
-        }
-        if (!rc) {
-            rc = mdb_env_open(env, path, flags | LMDB_FLAGS, 0600);
-        }
+        rc = rc ? rc : mdb_env_set_mapsize(env, map_sizes[i]);
+        rc = rc ? rc : mdb_env_open(env, path, flags | LMDB_FLAGS, 0600);
         if (!rc && !opened_same_file(env, fd)) {
             rc = ENOENT;
         }

@@ -430,9 +430,7 @@ place_open_checked(const char *dir, const char *path, const char *name,
     char *checked;
     int rc = pages_open(path, out);
 
-    if (!rc) {
-        rc = pages_look(*out, &stamp);
-    }
+    rc = rc ? rc : pages_look(*out, &stamp);
     if (rc) {
         return rc;
     }

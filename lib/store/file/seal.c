@@ -1,7 +1,5 @@
 #include "seal.h"
 
-#include <string.h>
-
 #include "base/crc32c.h"
 
 enum { CRC = 4 };

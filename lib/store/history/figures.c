@@ -20,7 +20,6 @@
 #include "figures.h"
 
 #include <assert.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "rule/histogram.h"

@@ -1,6 +1,5 @@
 /* Reads the state, the names and the bases of a history. */
 #include "history_inside.h"
-#include "store/pages/pages_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -277,9 +277,7 @@ open_recording(const char *dir, bool quick, struct recording **out)
     if (!rc) {
         rc = take_history_lock(r, quick ? QUICK_WAIT_MS : LOCK_WAIT_MS);
     }
-    if (!rc) {
-        rc = open_history_file(r);
-    }
+    rc = rc ? rc : open_history_file(r);
     if (rc) {
         recording_end(r);
         return rc;

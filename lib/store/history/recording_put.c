@@ -178,9 +178,7 @@ recording_close_hour(struct recording *r)
         /* Writing the base may have moved the cursor's record. */
         key = lmdb_val(bytes, sizeof(bytes));
         rc = mdb_cursor_get(cursor, &key, &value, MDB_SET);
-        if (!rc) {
-            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-        }
+        rc = rc ? rc : mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
     }
     mdb_cursor_close(cursor);
     if (!result && rc && rc != MDB_NOTFOUND) {

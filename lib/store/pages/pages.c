@@ -141,9 +141,7 @@ metas_fault(const struct meta metas[2], const struct meta **out)
         return "the last page is impossible";
     }
     fault = page_tree_fault(&newer->main, newer->last_page);
-    if (!fault) {
-        fault = page_tree_fault(&newer->free, newer->last_page);
-    }
+    fault = fault ? fault : page_tree_fault(&newer->free, newer->last_page);
     *out = newer;
     return fault;
 }

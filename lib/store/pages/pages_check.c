@@ -154,12 +154,8 @@ check_tree(struct check *c, const char *name, const struct tree *tree,
         if (!p.level[tree->depth - 1].index) {
             rc = check_tight(c, &p, name);
         }
-        if (!rc) {
-            rc = check_node(c, &p, name, top);
-        }
-        if (!rc) {
-            rc = path_step(&p, false);
-        }
+        rc = rc ? rc : check_node(c, &p, name, top);
+        rc = rc ? rc : path_step(&p, false);
     }
     path_close(&p);
     if (!rc && (p.seen.entries != tree->entries ||
@@ -180,9 +176,7 @@ check_all(struct check *c)
 
     c->used[0] |= 3; /* the meta pages */
     rc = check_tree(c, "names", &meta->main, false, true);
-    if (!rc) {
-        rc = check_tree(c, "free pages", &meta->free, true, false);
-    }
+    rc = rc ? rc : check_tree(c, "free pages", &meta->free, true, false);
     /* LMDB does not write a page that one transaction allocated and freed. */
     past = meta->last_page + 1 > c->pages ? meta->last_page + 1 - c->pages : 0;
     if (!rc && past > c->free_past) {

@@ -413,9 +413,7 @@ path_database(const struct snapshot *s, const char *db, struct tree *out)
     }
     path_open(&p, s, &s->meta.main);
     rc = seek_exact(&p, db, strlen(db), &n);
-    if (!rc) {
-        rc = path_named(s, &n, out);
-    }
+    rc = rc ? rc : path_named(s, &n, out);
     if (!rc && s->cache && !s->cache->count) {
         cache_leaf(s, &p);
     }
@@ -461,9 +459,7 @@ visit_node(struct path *p, pages_visit_fn *visit, void *arg)
     void *big;
     int rc = path_value(p, &n, &big);
 
-    if (!rc) {
-        rc = visit(arg, n.key, n.key_length, n.value, n.value_length);
-    }
+    rc = rc ? rc : visit(arg, n.key, n.key_length, n.value, n.value_length);
     free(big);
     return rc;
 }

@@ -133,9 +133,7 @@ writer_create(const char *dir, const char *live_dir,
         return rc;
     }
     rc = place_make(dir);
-    if (!rc) {
-        rc = place_lock(dir, "bide init", LOCK_WAIT_MS, &lock);
-    }
+    rc = rc ? rc : place_lock(dir, "bide init", LOCK_WAIT_MS, &lock);
     if (!rc) {
         struct creation c = {dir, live, id, make_others};
 

@@ -237,9 +237,7 @@ reader_open(const char *dir, struct reader **out)
     }
     rc = pages_open(path, &r->pages);
     rc = rc ? rc : reader_read(r, read_meta, r, NULL);
-    if (!rc) {
-        rc = separate_copy(r, dir, path);
-    }
+    rc = rc ? rc : separate_copy(r, dir, path);
     free(path);
     if (rc) {
         reader_close(r);

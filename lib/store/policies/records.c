@@ -294,9 +294,7 @@ put_change(struct writer *w, const struct record *r, const void *bytes,
         rc = put_sealed(w, LOG, key, record_sequence_key(r->sequence, key),
                         change, record_change(r, change), MDB_APPEND);
     }
-    if (!rc) {
-        rc = link_child(w, r->name, parent);
-    }
+    rc = rc ? rc : link_child(w, r->name, parent);
     /* A record exists under a key that must be new. */
     return rc == MDB_KEYEXIST ? MDB_CORRUPTED : rc;
 }
@@ -324,9 +322,7 @@ writer_put(struct writer *w, struct record *r, const char *parent)
     }
     rc = last_sequence(w, &next.sequence);
     next.sequence++;
-    if (!rc) {
-        rc = record_write(&next, &bytes, &length);
-    }
+    rc = rc ? rc : record_write(&next, &bytes, &length);
     if (rc) {
         return rc == BIDE_EINVAL
                    ? place_say(

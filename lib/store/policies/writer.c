@@ -117,9 +117,7 @@ get_meta(struct writer *w)
     }
     /* Only readers use these values, but nothing is added to a registry that
      * they cannot read. */
-    if (!rc) {
-        rc = get_meta_fixed(w, "id", id, sizeof(id));
-    }
+    rc = rc ? rc : get_meta_fixed(w, "id", id, sizeof(id));
     return rc ? rc : get_meta_value(w, "live", &value, &length);
 }
 
@@ -136,9 +134,7 @@ begin_locked(struct writer *w, const char *path)
         return place_failed(path, errno);
     }
     rc = lmdb_open(path, w->pages->fd, 0, &w->env);
-    if (!rc) {
-        rc = mdb_txn_begin(w->env, NULL, 0, &w->txn);
-    }
+    rc = rc ? rc : mdb_txn_begin(w->env, NULL, 0, &w->txn);
     if (!rc) {
         w->number = mdb_txn_id(w->txn);
         rc = lmdb_databases(w->txn, writer_databases, DATABASES, 0, w->dbi);
@@ -176,12 +172,8 @@ writer_begin(const char *dir, const char *command, unsigned wait_ms,
     } else {
         rc = check_permission(path);
     }
-    if (!rc) {
-        rc = place_lock(dir, command, wait_ms, &w->lock);
-    }
-    if (!rc) {
-        rc = begin_locked(w, path);
-    }
+    rc = rc ? rc : place_lock(dir, command, wait_ms, &w->lock);
+    rc = rc ? rc : begin_locked(w, path);
     free(path);
     if (rc) {
         writer_end(w);

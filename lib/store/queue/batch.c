@@ -63,9 +63,7 @@ apply_changes(struct work *w, struct change *list)
 {
     int rc = tree_begin(w);
 
-    if (!rc) {
-        rc = apply_list(w, list);
-    }
+    rc = rc ? rc : apply_list(w, list);
     return !rc && w->changed ? tree_end(w) : rc;
 }
 

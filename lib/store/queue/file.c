@@ -404,9 +404,7 @@ deferred_lock(struct deferred *d)
         }
         rc = deferred_check(d);
         rc = rc ? from_pages_result(d, rc) : env_open(d);
-        if (!rc) {
-            rc = read_changes(d);
-        }
+        rc = rc ? rc : read_changes(d);
         if (rc) {
             deferred_unlock(d);
         }

@@ -167,9 +167,7 @@ deferred_make_missing(struct deferred *d)
     }
     rc = stat(registry, &st) ? place_failed(registry, errno) : 0;
     free(registry);
-    if (!rc) {
-        rc = make_file(d->dir, true);
-    }
+    rc = rc ? rc : make_file(d->dir, true);
     if (rc == BIDE_EPERM) {
         rc = place_say(rc,
                        "%s is missing, and this user cannot make it\nrun bide "

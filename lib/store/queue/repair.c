@@ -287,12 +287,8 @@ tree_remove_damaged(struct work *w, uint64_t id,
     strcpy(out_policy, place.policy);
     rc = tree_counts(w, place.policy, &counts);
     counts.dropped++;
-    if (!rc) {
-        rc = tree_put_counts(w, place.policy, &counts);
-    }
-    if (!rc) {
-        rc = tree_delete_records(w, id);
-    }
+    rc = rc ? rc : tree_put_counts(w, place.policy, &counts);
+    rc = rc ? rc : tree_delete_records(w, id);
     /* Its size and key are unknown, so counts and keys are rebuilt. */
     return rc ? rc : tree_repair(w);
 }

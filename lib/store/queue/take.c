@@ -307,9 +307,7 @@ take_work(struct work *w, struct change *c)
     t->tidied = 0;
     rc = end_expired_leases(w, t);
     begin_search(&t->search, w);
-    if (!rc) {
-        rc = lease_due_work(w, t);
-    }
+    rc = rc ? rc : lease_due_work(w, t);
     if (!rc && !t->taken) {
         rc = find_next_ns(w, &t->search, &t->next_ns);
     }

@@ -391,17 +391,13 @@ tree_remove(struct work *w, struct tree_item *item, bool dropped)
                 counts.bytes < head->length)) {
         rc = DEFERRED_REPAIR;
     }
-    if (!rc) {
-        rc = delete_place(w, &place);
-    }
+    rc = rc ? rc : delete_place(w, &place);
     if (!rc && *head->key) {
         rc = tree_delete(w, key,
                          deferred_work_key(head->policy, head->key, key));
         rc = rc == MDB_NOTFOUND ? DEFERRED_REPAIR : rc;
     }
-    if (!rc) {
-        rc = tree_delete_records(w, head->id);
-    }
+    rc = rc ? rc : tree_delete_records(w, head->id);
     --*count_for_state(&counts, head->state);
     counts.bytes -= head->length;
     counts.dropped += dropped;
