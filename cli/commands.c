@@ -23,6 +23,7 @@ static const struct option_note exec_notes[] = {
     {OPTION_SCOPE, "use separate live state under this name"},
     {OPTION_OUTPUT, "last: print only the output of the last attempt"}, {0}};
 static const struct option_note work_notes[] = {
+    {OPTION_OUTPUT, "last: print only the output of the last attempt"},
     {OPTION_VERBOSE, "print one line per piece of work"},
     {OPTION_JSON, "print one line of JSON per piece of work"},
     OF_DEFERRED, {0}};
@@ -346,16 +347,16 @@ const struct command commands[] = {
      .run = deferred_replay_command, .registry = REGISTRY_NEEDED, .most = 1,
      .notes = work_notes,
      .options = TAKES(EXEC) | TAKES(JOBS) | TAKES(UNTIL_EMPTY) |
-         TAKES(VERBOSE) | TAKES(JSON) | TAKES(SINCE) | TAKES(UNTIL) |
-         TAKES(ERROR) | TAKES(NOTE),
+         TAKES(OUTPUT) | TAKES(SUCCESS_ON) | TAKES(VERBOSE) | TAKES(JSON) |
+         TAKES(SINCE) | TAKES(UNTIL) | TAKES(ERROR) | TAKES(NOTE),
      .examples = "bide deferred replay mail\n"
                  "bide deferred replay mail --until-empty --exec wc\n"},
     {.name = "deferred work", .usage = "NAME", .section = SECTION_DEFERRED,
      .help = "run the commands that exec --defer stored",
      .run = deferred_work_command, .registry = REGISTRY_NEEDED,
      .least = 1, .most = 1, .notes = work_notes,
-     .options = TAKES(JOBS) | TAKES(UNTIL_EMPTY) | TAKES(VERBOSE) |
-         TAKES(JSON),
+     .options = TAKES(JOBS) | TAKES(UNTIL_EMPTY) | TAKES(OUTPUT) |
+         TAKES(SUCCESS_ON) | TAKES(VERBOSE) | TAKES(JSON),
      .examples = "bide deferred work mail --until-empty\n"
                  "bide deferred work mail --jobs 4 --verbose\n"},
     /* ---- running programs ---- */

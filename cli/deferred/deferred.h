@@ -4,6 +4,7 @@
  *   deferred_stats.c   stats: counts of waiting, dead and ended work
  *   deferred_change.c  put, requeue, drop; replay without a command
  *   replay.c           replay, work: process many pieces at a time
+ *   replay_print.c     their output
  *   replay_piece.c     one piece: a call whose attempts are a command */
 #ifndef BIDE_CLI_DEFERRED_H
 #define BIDE_CLI_DEFERRED_H

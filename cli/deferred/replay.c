@@ -8,7 +8,6 @@
  * was set, or this process has a private live state. */
 #include "replay.h"
 
-#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,175 +23,10 @@
 #include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/command/signals.h"
-#include "cli/out/json.h"
-#include "cli/out/text.h"
 #include "deferred.h"
+#include "replay_print.h"
 
-#define SHOW_EVERY_NS (SECOND_NS / 5)
 enum { JOBS_MAX = EXEC_GUARDED };
-
-/* ---- output ---- */
-
-static void
-clear_progress(struct replay *r)
-{
-    if (r->on_line) {
-        fputs("\r\033[K", stderr);
-        r->on_line = false;
-    }
-}
-
-void
-replay_say(struct replay *r, const struct piece *p, const char *text)
-{
-    clear_progress(r);
-    say("deferred %" PRIu64 " of %s: %s", p->work->id, p->queue->name, text);
-}
-
-/* Counts of the work that is left in the queues of this process. */
-struct remaining {
-    const struct replay *r;
-    uint64_t waiting, leased, dead;
-    uint64_t others; /* waiting, but of the kind that the other command takes */
-};
-
-static int
-count_remaining(void *arg, const struct deferred_counts *c)
-{
-    struct remaining *left = arg;
-
-    for (size_t i = 0; i < left->r->queue_count; i++) {
-        if (strcmp(left->r->queues[i]->name, c->policy) == 0) {
-            left->waiting += c->waiting;
-            left->leased += c->leased;
-            left->dead += c->dead;
-        }
-    }
-    return 0;
-}
-
-static int
-count_other_kind(void *arg, const struct deferred_item *item)
-{
-    struct remaining *left = arg;
-    bool command = strcmp(item->type, EXEC_WORK_TYPE) == 0;
-
-    left->others += item->length != SIZE_MAX &&
-                    item->state == DEFERRED_WAITING &&
-                    command == (left->r->shell != NULL);
-    return 0;
-}
-
-/* Counts into `left`. Returns 0 or a BIDE_E code. */
-static int
-read_remaining(struct remaining *left)
-{
-    const struct replay *r = left->r;
-    int rc = deferred_counts(r->deferred, count_remaining, left);
-
-    for (size_t i = 0; i < r->queue_count && rc >= 0; i++) {
-        rc = deferred_each(r->deferred, r->queues[i]->name, count_other_kind,
-                           left);
-    }
-    return rc;
-}
-
-static uint32_t
-count_active(const struct replay *r)
-{
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < r->jobs; i++) {
-        count += r->pieces[i].state != PIECE_NONE;
-    }
-    return count;
-}
-
-static void
-show_progress(struct replay *r)
-{
-    struct remaining left = {.r = r};
-    uint64_t now = clock_monotonic_ns();
-
-    if (r->shown_ns == UINT64_MAX || now < r->shown_ns + SHOW_EVERY_NS) {
-        return;
-    }
-    r->shown_ns = now;
-    if (deferred_counts(r->deferred, count_remaining, &left) < 0) {
-        return;
-    }
-    fprintf(stderr,
-            "\r\033[K%" PRIu64 " done, %" PRIu64 " failed, %" PRIu32
-            " running, %" PRIu64 " waiting",
-            r->done, r->failed, count_active(r), left.waiting);
-    fflush(stderr);
-    r->on_line = true;
-}
-
-static int
-print_json(const struct replay *r, const struct remaining *left)
-{
-    struct json *j = json_object_new();
-
-    json_put_count(j, "done", r->done);
-    json_put_count(j, "failed", r->failed);
-    json_put_count(j, "not_let_out", r->refused);
-    json_put_count(j, "given_back", r->untried);
-    json_put_count(j, "lost", r->lost);
-    json_put_count(j, "waiting", left->waiting);
-    json_put_count(j, "leased", left->leased);
-    json_put_count(j, "dead", left->dead);
-    json_put_count(j, "other_kind", left->others);
-    json_put_text(j, "last_error", r->last_reason);
-    return json_out(j) ? say_no_memory() : 0;
-}
-
-/* Prints that `count` waiting pieces are taken only by the other command. */
-static void
-print_skipped(const struct replay *r, uint64_t count)
-{
-    const char *name = r->queue_count == 1 ? r->queues[0]->name : "NAME";
-
-    if (r->shell) {
-        printf("skipped: %" PRIu64 " %s of exec --defer; to run %s: "
-               "bide deferred work %s\n",
-               count, text_plural(count, "command", "commands"),
-               text_plural(count, "it", "them"), name);
-    } else {
-        printf("skipped: %" PRIu64 " %s; to process %s: "
-               "bide deferred replay %s --exec CMD\n",
-               count,
-               text_plural(count, "piece that is not a command",
-                           "pieces that are not commands"),
-               text_plural(count, "it", "them"), name);
-    }
-}
-
-static void
-print_summary(const struct replay *r, const struct remaining *left)
-{
-    printf("%" PRIu64 " done, %" PRIu64 " failed", r->done, r->failed);
-    if (r->refused > 0) {
-        printf(", %" PRIu64 " refused", r->refused);
-    }
-    if (r->untried > 0) {
-        printf(", %" PRIu64 " returned", r->untried);
-    }
-    if (r->lost > 0) {
-        printf(", %" PRIu64 " lost", r->lost);
-    }
-    printf("; remaining: %" PRIu64 " waiting, %" PRIu64 " leased, %" PRIu64
-           " dead\n",
-           left->waiting, left->leased, left->dead);
-    if (*r->last_reason) {
-        fputs(r->failed > 0 ? "last failure: " : "reason: ", stdout);
-        text_put(stdout, r->last_reason, false);
-        putchar('\n');
-    }
-    if (left->others > 0) {
-        print_skipped(r, left->others);
-    }
-}
 
 /* ---- taking work ---- */
 
@@ -277,14 +111,14 @@ handle_signals(struct replay *r)
 {
     for (int sig; (sig = signals_next(r->signals.fd)) > 0;) {
         if (signals_ask_end(sig)) {
-            if (r->stop == 0 && count_active(r) > 0) {
-                clear_progress(r);
+            if (r->stop == 0 && replay_active(r) > 0) {
+                replay_clear(r);
                 say("stopping after the running commands; a second signal ends "
                     "them");
             }
             r->stop += r->stop < 2;
         } else if (sig == SIGTSTP) {
-            clear_progress(r);
+            replay_clear(r);
             exec_stop_self();
         }
     }
@@ -390,12 +224,12 @@ run_pieces(struct replay *r, bool all)
             rc = rc == 0 ? take_in_turn(r) : rc;
             r->stop = rc < 0 ? 1 : r->stop;
         }
-        running = count_active(r);
+        running = replay_active(r);
         if (running == 0 &&
             (r->stop || (r->until_empty && is_nothing_due(r)))) {
             return rc;
         }
-        show_progress(r);
+        replay_progress(r);
         wait_for_turn(r, running);
     }
 }
@@ -445,29 +279,6 @@ add_queues(struct replay *r)
     return deferred_counts(r->deferred, add_queue_with_work, r);
 }
 
-/* Prints the summary.  Returns the exit status. */
-static int
-report_replay(struct replay *r, bool as_json, int rc)
-{
-    struct remaining left = {.r = r};
-    int counted = read_remaining(&left), status = 0;
-
-    clear_progress(r);
-    if (rc < 0 || counted < 0) {
-        return work_failed(rc < 0 ? rc : counted, "deferred work");
-    }
-    if (as_json) {
-        status = print_json(r, &left);
-    } else {
-        print_summary(r, &left);
-    }
-    if (r->cannot_run ||
-        (r->until_empty && left.waiting + left.leased + left.dead > 0)) {
-        return STATUS_NO;
-    }
-    return status;
-}
-
 static int
 replay_with_signals(struct replay *r, struct command_line *line)
 {
@@ -489,7 +300,7 @@ replay_with_signals(struct replay *r, struct command_line *line)
         rc = add_queue(r, name);
     }
     rc = rc ? rc : run_pieces(r, name == NULL);
-    status = report_replay(r, line->option[OPTION_JSON] != NULL, rc);
+    status = replay_report(r, line->option[OPTION_JSON] != NULL, rc);
     bide_watch_free(r->watch);
     bide_close(r->bide);
     for (size_t i = 0; i < r->queue_count; i++) {
@@ -512,11 +323,17 @@ replay_work(struct command_line *line, const char *shell)
                        .jobs = 1};
     int status = number_read_option(line, OPTION_JOBS, 1, &r.jobs);
 
-    if (status == 0 && r.jobs > JOBS_MAX) {
+    status = status ? status : exec_files_options(&r.files, line);
+    if (status) {
+        return status;
+    }
+    if (r.jobs > JOBS_MAX) {
         return say_usage(line, "--jobs: must be at most %d", JOBS_MAX);
     }
+    r.files.ends_line = true; /* messages and output of others follow */
+    exec_files_open(&r.files);
     exec_guard_start(&r.guard);
-    status = status ? status : work_queue(line, line->operands[0], &r.deferred);
+    status = work_queue(line, line->operands[0], &r.deferred);
     status = status ? status : replay_with_signals(&r, line);
     exec_guard_stop(&r.guard);
     return status;
@@ -528,9 +345,10 @@ deferred_replay_command(struct command_line *line)
     const char *shell = line->option[OPTION_EXEC];
 
     if (!shell &&
-        (line->option[OPTION_UNTIL_EMPTY] || line->option[OPTION_JOBS])) {
-        return say_usage(line,
-                         "--until-empty and --jobs: only with --exec CMD");
+        (line->option[OPTION_UNTIL_EMPTY] || line->option[OPTION_JOBS] ||
+         line->option[OPTION_OUTPUT] || line->option[OPTION_SUCCESS_ON])) {
+        return say_usage(line, "--until-empty, --jobs, --output and "
+                               "--success-on: only with --exec CMD");
     }
     if (shell && !shell[strspn(shell, " \t\n")]) {
         /* An empty command succeeds and does nothing, so all work would be

@@ -6,7 +6,6 @@
 #include <stddef.h>
 
 #include <bide.h>
-#include "cli/command/command.h"
 #include "cli/exec/exec.h"
 #include "cli/exec/exec_work.h"
 #include "store/queue/queue.h"
@@ -44,8 +43,10 @@ struct piece {
     struct bide_deferred *work;
     struct bide_call call;
     struct exec_child child;
-    struct exec_work command; /* without --exec; arguments NULL: unused */
-    int input;                /* a file with the work; -1: none */
+    struct exec_files files;
+    char title[EXEC_TITLE_MAX + 1]; /* for messages: "deferred ID of NAME" */
+    struct exec_work command;       /* without --exec; arguments NULL: unused */
+    int input;                      /* a file with the work; -1: none */
     uint64_t again_ns; /* when piece_turn is due, except in PIECE_WAITING */
     uint64_t extend_ns, lease_end_ns; /* CLOCK_MONOTONIC */
     enum piece_result result;         /* valid in PIECE_ENDED */
@@ -62,6 +63,7 @@ struct replay {
     struct deferred *deferred; /* the queue of the registry */
     struct exec_signals signals;
     struct exec_guard guard;
+    struct exec_files files;       /* what each piece begins with */
     struct exec_terminal terminal; /* unused: commands get none */
     uint32_t jobs;
     struct piece pieces[EXEC_GUARDED]; /* the first `jobs` of them */
@@ -69,6 +71,7 @@ struct replay {
     struct replay_queue **queues;
     int stop;         /* 1: take no new work; 2: also end running commands */
     bool cannot_run;  /* the command of --exec does not exist */
+    bool unwritten;   /* output of --output last could not be printed */
     uint64_t look_ns; /* when all queues are due for a check */
     bool changed;     /* a policy may have changed: waiting calls check it */
     uint64_t done, failed, lost, refused, untried;
@@ -83,8 +86,5 @@ void piece_begin(struct replay *r, struct piece *p);
 void piece_turn(struct replay *r, struct piece *p);
 /* Returns when piece_turn is due next, on CLOCK_MONOTONIC. */
 uint64_t piece_next_ns(const struct piece *p);
-
-/* Prints "deferred ID of POLICY: TEXT" on stderr, over the progress line. */
-void replay_say(struct replay *r, const struct piece *p, const char *text);
 
 #endif

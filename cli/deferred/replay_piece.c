@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <bide.h>
@@ -20,6 +19,7 @@
 #include "cli/out/text.h"
 #include "store/queue/queue.h"
 #include "replay.h"
+#include "replay_print.h"
 
 /* ---- storing the result ---- */
 
@@ -37,11 +37,22 @@ clear_piece(struct piece *p)
 static const char lease_expired[] =
     "its lease expired: another worker may do it again";
 
+/* Prints the output that --output last kept. */
+static void
+show_output(struct replay *r, struct piece *p)
+{
+    if (p->files.keep) {
+        replay_clear(r);
+    }
+    r->unwritten |= exec_files_show(&p->files, p->title) < 0;
+}
+
 /* Frees a piece that another worker may have, and prints `why`. */
 static void
 lose_piece(struct replay *r, struct piece *p, const char *why)
 {
     r->lost++;
+    show_output(r, p);
     replay_say(r, p, why);
     clear_piece(p);
 }
@@ -56,6 +67,7 @@ count_result(struct replay *r, struct piece *p)
     };
 
     ++*counts[p->result];
+    show_output(r, p);
     if (p->result == PIECE_FAILED ||
         (p->result != PIECE_DONE && r->failed == 0)) {
         memcpy(r->last_reason, p->reason, sizeof(r->last_reason));
@@ -172,12 +184,12 @@ keep_lease(struct replay *r, struct piece *p)
 
 /* ---- an attempt ---- */
 
-/* Runs in the forked child: sets directory and environment.  Returns 0; -1 with
- * errno. */
+/* Runs in the forked child: sets directory, environment and files.  Returns 0;
+ * -1 with errno. */
 static int
 prepare_child(void *arg)
 {
-    const struct piece *p = arg;
+    struct piece *p = arg;
     const struct bide_attempt *attempt = bide_call_attempt(&p->call);
     char id[24];
 
@@ -199,7 +211,7 @@ prepare_child(void *arg)
                    setenv("BIDE_TYPE", p->work->type, 1) < 0 ||
                    setenv("BIDE_KEY", p->work->key, 1) < 0
                ? -1
-               : 0;
+               : exec_files_give(&p->files);
 }
 
 static int
@@ -214,7 +226,7 @@ start_child(struct replay *r, struct piece *p)
                                    .prepare = prepare_child,
                                    .prepare_arg = p};
     p->again_ns = p->child.limit_ns;
-    if (lseek(p->input, 0, SEEK_SET) < 0) {
+    if (lseek(p->input, 0, SEEK_SET) < 0 || exec_files_begin(&p->files) < 0) {
         return errno;
     }
     return exec_child_start(&p->child, r->shell ? shell : p->command.arguments,
@@ -356,19 +368,20 @@ begin_piece_call(struct replay *r, struct piece *p)
     follow_next(r, p, bide_step_begin(&p->call, p->queue->policy, r->watch));
 }
 
-/* Reports whether `status` means that the shell could not run the command. */
+/* Reports whether the outcome means that the shell could not run the command.
+ */
 static bool
-is_command_missing(const struct replay *r, int status)
+is_command_missing(const struct replay *r, struct bide_outcome o)
 {
-    return r->shell && WIFEXITED(status) &&
-           (WEXITSTATUS(status) == EXEC_NOT_FOUND ||
-            WEXITSTATUS(status) == EXEC_CANNOT_RUN);
+    return r->shell && o.domain == BIDE_DOMAIN_EXIT &&
+           (o.code == EXEC_NOT_FOUND || o.code == EXEC_CANNOT_RUN);
 }
 
 static void
 handle_child(struct replay *r, struct piece *p)
 {
     struct exec_child *c = &p->child;
+    struct bide_outcome outcome;
 
     if (r->stop > 1 && !c->timed_out) {
         c->limit_ns = 0;
@@ -379,6 +392,10 @@ handle_child(struct replay *r, struct piece *p)
     if (!exec_child_is_over(c)) {
         return;
     }
+    if (p->files.keep) { /* else a message begins a line of its own */
+        replay_clear(r);
+    }
+    exec_files_end(&p->files, p->title);
     exec_guard_send(&r->guard, -c->pid);
     c->pid = 0;
     if (p->extend_ns == UINT64_MAX) {
@@ -394,8 +411,9 @@ handle_child(struct replay *r, struct piece *p)
         end_piece(r, p, PIECE_UNTRIED);
         return;
     }
-    if (is_command_missing(r, c->status)) {
-        bool found = WEXITSTATUS(c->status) == EXEC_CANNOT_RUN;
+    outcome = exec_judge(&p->files, c);
+    if (is_command_missing(r, outcome)) {
+        bool found = outcome.code == EXEC_CANNOT_RUN;
 
         fail_to_run(r, p, found ? EACCES : ENOENT,
                     found ? "not executable" : "not found");
@@ -404,10 +422,7 @@ handle_child(struct replay *r, struct piece *p)
     if (r->stop) {
         bide_call_cancel(&p->call);
     }
-    follow_next(r, p,
-                bide_step_ended(&p->call, c->timed_out
-                                              ? bide_errno(ETIMEDOUT)
-                                              : bide_wait_status(c->status)));
+    follow_next(r, p, bide_step_ended(&p->call, outcome));
 }
 
 /* ---- called by replay.c ---- */
@@ -434,6 +449,9 @@ piece_begin(struct replay *r, struct piece *p)
     size_t length = p->work->length;
 
     assert(p->state == PIECE_NONE && p->queue);
+    p->files = r->files;
+    snprintf(p->title, sizeof(p->title), "deferred %" PRIu64 " of %s",
+             p->work->id, p->queue->name);
     note_lease(p);
     if (!r->shell) {
         int rc = exec_work_read(p->work->bytes, p->work->length, &p->command);

@@ -371,11 +371,11 @@ _bide_choose() {
         operands=:
         ;;
     'deferred replay')
-        options='--note --verbose --since --until --json --error --exec --jobs --until-empty --dir --help'
+        options='--note --verbose --since --until --json --success-on --error --exec --jobs --until-empty --output --dir --help'
         operands=_bide_names
         ;;
     'deferred work')
-        options='--verbose --json --jobs --until-empty --dir --help'
+        options='--verbose --json --success-on --jobs --until-empty --output --dir --help'
         operands=_bide_names
         ;;
     'exec')

@@ -24,7 +24,6 @@ struct exec {
     const char *dir, *name;
     char title[BIDE_NAME_MAX + 8]; /* for messages: "exec NAME" */
     bool try;                      /* bide try, which uses no registry */
-    bool success[EXEC_STATUSES];   /* exit statuses of --success-on */
     uint32_t seed;
     char *const *command;
     bool quiet, verbose;
@@ -95,22 +94,6 @@ report_cannot_run(struct exec *e, int error)
     return exec_cannot_run(error);
 }
 
-/* Returns the outcome of a command that has ended.  One that was ended could
- * not correct what it reported, so only its end counts. */
-static struct bide_outcome
-judge_attempt(const struct exec *e, const struct exec_child *c)
-{
-    struct bide_outcome o =
-        c->timed_out ? bide_errno(ETIMEDOUT) : bide_wait_status(c->status);
-
-    if (o.domain != BIDE_DOMAIN_EXIT) {
-        return o;
-    }
-    return e->files.reported    ? e->files.outcome
-           : e->success[o.code] ? bide_ok()
-                                : o;
-}
-
 static struct bide_outcome
 run_attempt(struct exec *e)
 {
@@ -154,7 +137,7 @@ run_attempt(struct exec *e)
         e->ended_by = c.key;
         e->from_terminal = true;
     }
-    return judge_attempt(e, &c);
+    return exec_judge(&e->files, &c);
 }
 
 /* ---- between attempts ---- */
@@ -494,28 +477,13 @@ run_with_input(struct exec *e, const struct command_line *line)
     return status;
 }
 
-/* Opens /dev/null as each of the descriptors 0 to 2 that is closed (<&-), so
- * that bide opens no file with such a number.  The child still gets them
- * closed.  Returns a further descriptor of /dev/null; -1 if there is none. */
-static int
-occupy_standard_streams(void)
-{
-    int fd;
-
-    do {
-        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    } while (fd >= 0 && fd <= STDERR_FILENO);
-    return fd;
-}
-
 /* Reads the options that are refused before anything is opened.  Returns 0, or
  * the exit status after an error message. */
 static int
 read_options(struct exec *e, struct command_line *line)
 {
-    const char *names = line->option[OPTION_KEEP_ENV],
-               *output = line->option[OPTION_OUTPUT],
-               *success = line->option[OPTION_SUCCESS_ON];
+    const char *names = line->option[OPTION_KEEP_ENV];
+    int status;
 
     if (names && !e->defer) {
         return say_usage(line, "--keep-env: only with --defer");
@@ -526,16 +494,8 @@ read_options(struct exec *e, struct command_line *line)
                          "commas separate them",
                          names);
     }
-    if (output && strcmp(output, "last") != 0) {
-        return say_usage(line, "--output %s: must be last", output);
-    }
-    if (success && !exec_read_statuses(success, e->success)) {
-        return say_usage(line,
-                         "--success-on %s: must be exit statuses, 0 to "
-                         "255, such as 1,64-78",
-                         success);
-    }
-    return number_read_option(line, OPTION_SEED, 1, &e->seed);
+    status = exec_files_options(&e->files, line);
+    return status ? status : number_read_option(line, OPTION_SEED, 1, &e->seed);
 }
 
 int
@@ -549,15 +509,13 @@ exec_command(struct command_line *line)
                      .quiet = line->option[OPTION_QUIET] != NULL,
                      .verbose = line->option[OPTION_VERBOSE] != NULL,
                      .defer = line->option[OPTION_DEFER] != NULL};
-    int status = read_options(&e, line), spare;
+    int status = read_options(&e, line);
 
     if (status) {
         return status;
     }
     snprintf(e.title, sizeof(e.title), "%s%s", try ? "" : "exec ", e.name);
-    spare = occupy_standard_streams();
-    exec_files_open(&e.files, spare, line->option[OPTION_OUTPUT] != NULL);
-    close(spare);
+    exec_files_open(&e.files);
     exec_guard_start(&e.guard);
     if (exec_signals_open(&e.signals) < 0) {
         say_errno("signals");

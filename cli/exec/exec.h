@@ -95,13 +95,20 @@ struct exec_files {
                            by the command's descriptor */
     int number;         /* the command's descriptor of [0] */
     bool keep, joined;  /* joined: standard error goes where output goes */
+    bool ends_line;     /* exec_files_show ends the last line of output */
     bool reported;      /* `outcome` is valid: the last line that is one */
     struct bide_outcome outcome;
+    bool success[EXEC_STATUSES]; /* exit statuses of --success-on */
 };
 
-/* Chooses the descriptor; call it before files are opened.  `spare` is any
- * descriptor.  With `keep`, output is kept. */
-void exec_files_open(struct exec_files *f, int spare, bool keep);
+/* Reads --output and --success-on.  Returns 0, or the exit status after an
+ * error message. */
+int exec_files_options(struct exec_files *f, struct command_line *line);
+
+/* Chooses the descriptor; call it before files are opened.  Opens /dev/null as
+ * each of the descriptors 0 to 2 that is closed (<&-), so that bide opens no
+ * file with such a number.  The command still gets them closed. */
+void exec_files_open(struct exec_files *f);
 
 /* Makes the files of an attempt, and gives them to the forked child (for
  * exec_child.prepare).  Return 0; -1 with errno. */
@@ -109,12 +116,20 @@ int exec_files_begin(struct exec_files *f);
 int exec_files_give(void *files);
 
 /* Reads what a command that has ended reported; says once if a line is wrong.
- */
+ * The title is at most EXEC_TITLE_MAX long. */
+enum { EXEC_TITLE_MAX = BIDE_NAME_MAX + 48 };
 void exec_files_end(struct exec_files *f, const char *title);
 
 /* Prints the output of the last attempt.  Returns 0; -1 after an error message.
  */
 int exec_files_show(struct exec_files *f, const char *title);
+
+struct exec_child;
+
+/* Returns the outcome of a command that has ended.  One that was ended could
+ * not correct what it reported, so only its end counts. */
+struct bide_outcome exec_judge(const struct exec_files *f,
+                               const struct exec_child *c);
 
 /* Reads a line such as "http.503;after=2s" into *out.  Returns false if it is
  * wrong, after a message that begins with `before` (NULL: none). */
@@ -135,10 +150,6 @@ int exec_set_variables(const struct bide_attempt *attempt, uint64_t number,
 /* Reads the deadline in the environment; *out_ns is UINT64_MAX without one.
  * Returns false after an error message. */
 bool exec_read_deadline(uint64_t *out_ns);
-
-/* Sets the elements of exit statuses, "1,64-78", to true.  Returns false if
- * they are wrong. */
-bool exec_read_statuses(const char *text, bool out[EXEC_STATUSES]);
 
 /* Declares the policy `try` that the options describe, as bide_declare does. */
 int exec_declare_try(struct bide *b, const struct command_line *line);

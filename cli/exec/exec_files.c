@@ -3,6 +3,7 @@
  * them open and write on, and no reader has to keep up. */
 #include "exec.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "cli/command/command.h"
 #include "cli/command/say.h"
 
 enum {
@@ -43,15 +45,61 @@ is_same_file(int a, int b)
            x.st_ino == y.st_ino;
 }
 
+/* Sets the elements of exit statuses, "1,64-78", to true.  Returns false if
+ * they are wrong. */
+static bool
+read_statuses(const char *text, bool out[EXEC_STATUSES])
+{
+    for (;; text++) {
+        char *end;
+        unsigned long low = strtoul(text, &end, 10), high = low;
+
+        if (*end == '-' && isdigit(end[1])) {
+            high = strtoul(end + 1, &end, 10);
+        }
+        if (!isdigit(*text) || (*end && *end != ',') || low > high ||
+            high >= EXEC_STATUSES) {
+            return false;
+        }
+        memset(out + low, true, high - low + 1);
+        text = end;
+        if (!*text) {
+            return true;
+        }
+    }
+}
+
+int
+exec_files_options(struct exec_files *f, struct command_line *line)
+{
+    const char *output = line->option[OPTION_OUTPUT],
+               *success = line->option[OPTION_SUCCESS_ON];
+
+    *f = (struct exec_files){.keep = output != NULL, .fd = {-1, -1, -1}};
+    if (output && strcmp(output, "last") != 0) {
+        return say_usage(line, "--output %s: must be last", output);
+    }
+    if (success && !read_statuses(success, f->success)) {
+        return say_usage(line,
+                         "--success-on %s: must be exit statuses, 0 to "
+                         "255, such as 1,64-78",
+                         success);
+    }
+    return 0;
+}
+
 void
-exec_files_open(struct exec_files *f, int spare, bool keep)
+exec_files_open(struct exec_files *f)
 {
     const char *ignored;
-    int outer = exec_outcome_fd(&ignored);
+    int outer = exec_outcome_fd(&ignored), spare;
 
-    *f = (struct exec_files){.keep = keep, .fd = {-1, -1, -1}};
+    do {
+        spare = open("/dev/null", O_RDWR | O_CLOEXEC);
+    } while (spare >= 0 && spare <= STDERR_FILENO);
     f->joined = is_same_file(STDOUT_FILENO, STDERR_FILENO);
     f->number = outer >= 0 ? outer : fcntl(spare, F_DUPFD_CLOEXEC, OUTCOME_FD);
+    close(spare);
 }
 
 static void
@@ -131,7 +179,7 @@ exec_files_end(struct exec_files *f, const char *title)
           from = size > REPORT_BYTES ? size - REPORT_BYTES : 0;
     char text[REPORT_BYTES + 1], *rest = text, *line;
     ssize_t n = pread(f->fd[OUTCOMES], text, REPORT_BYTES, from);
-    char before[BIDE_NAME_MAX + 24];
+    char before[EXEC_TITLE_MAX + 16];
     bool said = false;
 
     if (!f->keep) {
@@ -157,10 +205,10 @@ exec_files_end(struct exec_files *f, const char *title)
 
 /* Prints a file, up to its present end.  Returns 0; -1 with errno. */
 static int
-print_file(int fd, int to)
+print_file(int fd, int to, bool ends_line)
 {
     off_t size = lseek(fd, 0, SEEK_END);
-    char piece[PIECE_BYTES];
+    char piece[PIECE_BYTES], last = '\n';
     ssize_t n;
 
     for (off_t at = 0; at < size; at += n) {
@@ -168,9 +216,10 @@ print_file(int fd, int to)
         if (n <= 0 || exec_write_whole(to, piece, (size_t)n) < 0) {
             return n ? -1 : 0;
         }
-        say_first(piece[n - 1] == '\n' ? "" : "\n");
+        last = piece[n - 1];
+        say_first(last == '\n' || ends_line ? "" : "\n");
     }
-    return 0;
+    return last == '\n' || !ends_line ? 0 : exec_write_whole(to, "\n", 1);
 }
 
 int
@@ -186,7 +235,7 @@ exec_files_show(struct exec_files *f, const char *title)
         }
         full = full || (fstatvfs(f->fd[i], &disk) == 0 && disk.f_blocks > 0 &&
                         disk.f_bavail == 0);
-        if (print_file(f->fd[i], i) < 0) {
+        if (print_file(f->fd[i], i, f->ends_line) < 0) {
             rc = -1;
             say("%s: output: %s", title, strerror(errno));
         }

@@ -5,6 +5,7 @@
  */
 #include "exec.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,18 @@ exec_outcome_read(const char *line, const char *before,
     return false;
 }
 
+struct bide_outcome
+exec_judge(const struct exec_files *f, const struct exec_child *c)
+{
+    struct bide_outcome o =
+        c->timed_out ? bide_errno(ETIMEDOUT) : bide_wait_status(c->status);
+
+    if (o.domain != BIDE_DOMAIN_EXIT) {
+        return o;
+    }
+    return f->reported ? f->outcome : f->success[o.code] ? bide_ok() : o;
+}
+
 int
 exec_outcome_fd(const char **out_why)
 {
@@ -46,7 +59,7 @@ exec_outcome_fd(const char **out_why)
     char path[32], name[64] = "";
 
     snprintf(path, sizeof(path), "/proc/self/fd/%.10s", text ? text : "");
-    *out_why = !text ? "only a command that bide exec runs can report one"
+    *out_why = !text ? "only a command that bide runs can report one"
                : readlink(path, name, sizeof(name) - 1) < 0
                    ? "the descriptor of BIDE_OUTCOME_FD was closed"
                : strncmp(name, target, sizeof(target) - 1) != 0
