@@ -36,19 +36,15 @@ static int
 collect_id(void *arg, const struct deferred_item *item)
 {
     struct found_work *f = arg;
-    uint64_t *added;
 
     if (!work_filter_holds(&f->filter, item) ||
         (item->state != DEFERRED_WAITING &&
          (item->state != DEFERRED_DEAD || !f->also_dead))) {
         return 0;
     }
-    added = array_add(&f->ids, &f->count, sizeof(*added));
-    if (!added) {
-        return BIDE_ENOMEM;
-    }
-    *added = item->id;
-    return 0;
+    return array_put(&f->ids, &f->count, &item->id, sizeof(item->id))
+               ? 0
+               : BIDE_ENOMEM;
 }
 
 static int

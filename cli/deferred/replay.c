@@ -239,7 +239,7 @@ run_pieces(struct replay *r, bool all)
 static int
 add_queue(struct replay *r, const char *name)
 {
-    struct replay_queue **added, *queue;
+    struct replay_queue *queue;
     struct bide_policy *policy;
     int rc;
 
@@ -253,9 +253,8 @@ add_queue(struct replay *r, const char *name)
         return rc;
     }
     queue = calloc(1, sizeof(*queue)); /* must never move: pieces point to it */
-    added =
-        queue ? array_add(&r->queues, &r->queue_count, sizeof(*added)) : NULL;
-    if (!added) {
+    if (!queue ||
+        !array_put(&r->queues, &r->queue_count, &queue, sizeof(queue))) {
         free(queue);
         return BIDE_ENOMEM;
     }
@@ -263,7 +262,6 @@ add_queue(struct replay *r, const char *name)
     queue->kind.type = EXEC_WORK_TYPE;
     queue->kind.others = r->shell != NULL;
     queue->policy = policy;
-    *added = queue;
     return 0;
 }
 

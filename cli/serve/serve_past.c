@@ -88,7 +88,7 @@ static struct sum *
 find_sum(struct sums *s, uint64_t number, const char *scope)
 {
     struct sum_key key = {.number = number};
-    struct sum *one, **found, **added;
+    struct sum *one, **found;
 
     strcpy(key.scope, scope);
     found = tfind(&key, &s->root, compare_keys);
@@ -108,8 +108,7 @@ find_sum(struct sums *s, uint64_t number, const char *scope)
         free(one);
         return NULL;
     }
-    added = array_add(&s->list, &s->count, sizeof(struct sum *));
-    return added ? (*added = one) : NULL;
+    return array_put(&s->list, &s->count, &one, sizeof(one)) ? one : NULL;
 }
 
 static int

@@ -204,18 +204,12 @@ static int
 keep_row(void *arg, const struct preview_row *row)
 {
     struct forecast *f = arg;
-    struct preview_row *kept;
 
     if (f->count == f->most) {
         f->left_out++;
         return 0;
     }
-    kept = array_add(&f->rows, &f->count, sizeof(*kept));
-    if (!kept) {
-        return BIDE_ENOMEM;
-    }
-    *kept = *row;
-    return 0;
+    return array_put(&f->rows, &f->count, row, sizeof(*row)) ? 0 : BIDE_ENOMEM;
 }
 
 /* `asked` is --attempts, 0 if absent. */

@@ -64,7 +64,7 @@ find_cells(struct cell_visit *v, const char *name)
 
     for (uint32_t i = 0; i < count; i++) {
         const struct cell *c = cell_at(v->live, i);
-        struct found_cell one = {.index = i}, *added;
+        struct found_cell one = {.index = i};
 
         if (!c || !cell_names(c, one.name, one.scope) || *one.name == '@' ||
             (name && strcmp(name, one.name) != 0)) {
@@ -74,11 +74,9 @@ find_cells(struct cell_visit *v, const char *name)
             one.hidden = strcmp(one.scope, ADMIN_OTHERS) == 0 ||
                          shown++ >= ADMIN_CELLS_SHOWN;
         }
-        added = array_add(&v->found, &v->count, sizeof(one));
-        if (!added) {
+        if (!array_put(&v->found, &v->count, &one, sizeof(one))) {
             return failure_plain(BIDE_ENOMEM);
         }
-        *added = one;
     }
     if (v->count > 0) {
         qsort(v->found, v->count, sizeof(*v->found), compare_found);

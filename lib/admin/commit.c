@@ -128,21 +128,19 @@ commit_replace(struct edit *e, int rc, const char *name, struct edit_old *old,
         .as = e->as,
         .detached = e->detached && !e->change->for_ns,
     };
-    struct admin_result *to;
 
     snprintf(r.name, sizeof(r.name), "%s", name);
     rc = rc ? rc : store_difference(e, old, n, &r);
     edit_old_free(old);
     policy_text_free(n->base);
     free(n->parts);
-    to =
-        rc ? NULL : array_add(&e->results.list, &e->results.count, sizeof(*to));
-    if (!to) {
-        free_result(&r);
-        return rc ? rc : failure_plain(BIDE_ENOMEM);
+    if (!rc && !array_put(&e->results.list, &e->results.count, &r, sizeof(r))) {
+        rc = failure_plain(BIDE_ENOMEM);
     }
-    *to = r;
-    return 0;
+    if (rc) {
+        free_result(&r);
+    }
+    return rc;
 }
 
 /* ---- the end ---- */

@@ -39,13 +39,9 @@ layers_set(struct edit *e, struct policy_text *t, const char *key,
 static int
 add_part(struct edit_new *n, const struct record_part *p)
 {
-    struct record_part *to = array_add(&n->parts, &n->part_count, sizeof(*to));
-
-    if (!to) {
-        return failure_plain(BIDE_ENOMEM);
-    }
-    *to = *p;
-    return 0;
+    return array_put(&n->parts, &n->part_count, p, sizeof(*p))
+               ? 0
+               : failure_plain(BIDE_ENOMEM);
 }
 
 /* Reports whether the change names the key. */
@@ -201,7 +197,6 @@ find_covers(const struct edit *e, const struct edit_new *n,
     for (size_t i = 0; i < n->part_count; i++) {
         const struct record_part *p = &n->parts[i];
         const struct key *key = key_find(p->key);
-        struct record_part *cover;
         size_t newer = i + 1;
 
         while (newer < n->part_count &&
@@ -213,11 +208,9 @@ find_covers(const struct edit *e, const struct edit_new *n,
             layers_same(p->value, policy_text_get(n->base, key))) {
             continue;
         }
-        cover = array_add(&r->covers, &r->cover_count, sizeof(*cover));
-        if (!cover) {
+        if (!array_put(&r->covers, &r->cover_count, p, sizeof(*p))) {
             return failure_plain(BIDE_ENOMEM);
         }
-        *cover = *p;
     }
     return 0;
 }

@@ -31,3 +31,11 @@ array_add(void *list, size_t *count, size_t size)
     memcpy(list, &longer, sizeof(longer));
     return memset(longer + (*count)++ * size, 0, size);
 }
+
+bool
+array_put(void *list, size_t *count, const void *element, size_t size)
+{
+    void *added = array_add(list, count, size);
+
+    return added && memcpy(added, element, size);
+}

@@ -2,6 +2,7 @@
 #ifndef BIDE_ARRAY_H
 #define BIDE_ARRAY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Returns `list` with room for one more element after its `count` elements of
@@ -15,5 +16,7 @@ void *array_more(void *list, size_t count, size_t size);
 /* Appends a zeroed element to such a list.  `list` points to the pointer to it.
  * Returns the element; NULL if out of memory, and changes nothing then. */
 void *array_add(void *list, size_t *count, size_t size);
+/* Appends a copy of an element, as array_add; false: out of memory. */
+bool array_put(void *list, size_t *count, const void *element, size_t size);
 
 #endif

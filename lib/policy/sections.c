@@ -91,15 +91,11 @@ sections_finish(struct sections *s, struct policy_list *out)
 int
 policy_list_add(struct policy_list *list, struct policy_text *t)
 {
-    struct policy_text **to =
-        t ? array_add(&list->list, &list->count, sizeof(*to)) : NULL;
-
-    if (!to) {
-        policy_text_free(t);
-        return BIDE_ENOMEM;
+    if (t && array_put(&list->list, &list->count, &t, sizeof(t))) {
+        return 0;
     }
-    *to = t;
-    return 0;
+    policy_text_free(t);
+    return BIDE_ENOMEM;
 }
 
 int

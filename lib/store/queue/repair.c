@@ -64,7 +64,6 @@ static int
 collect_head(void *arg, const MDB_val *key, const MDB_val *value)
 {
     struct repair *r = arg;
-    uint64_t *id;
     struct deferred_item item;
     struct deferred_payload payload;
 
@@ -76,11 +75,9 @@ collect_head(void *arg, const MDB_val *key, const MDB_val *value)
                             &payload)) {
         return note_unreadable(r, r->last);
     }
-    id = array_add(&r->ids.list, &r->ids.count, sizeof(*id));
-    if (id) {
-        *id = r->last;
-    }
-    return id ? 0 : ENOMEM;
+    return array_put(&r->ids.list, &r->ids.count, &r->last, sizeof(r->last))
+               ? 0
+               : ENOMEM;
 }
 
 /* ---- deleting the old records ---- */

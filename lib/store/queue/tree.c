@@ -193,7 +193,6 @@ add_id(void *arg, const MDB_val *key, const MDB_val *value)
 {
     struct tree_ids *ids = arg;
     struct deferred_place p;
-    uint64_t *id;
 
     if (!tree_read_place(key, value, &p)) {
         return DEFERRED_REPAIR;
@@ -201,11 +200,7 @@ add_id(void *arg, const MDB_val *key, const MDB_val *value)
     if (ids->leased && p.state != DEFERRED_LEASED) {
         return 0;
     }
-    id = array_add(&ids->list, &ids->count, sizeof(*id));
-    if (id) {
-        *id = p.id;
-    }
-    return id ? 0 : ENOMEM;
+    return array_put(&ids->list, &ids->count, &p.id, sizeof(p.id)) ? 0 : ENOMEM;
 }
 
 int

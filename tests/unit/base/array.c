@@ -61,6 +61,27 @@ a_list_larger_than_memory_is_refused_and_kept(void **state)
     free(list);
 }
 
+static void
+a_copy_of_an_element_is_appended(void **state)
+{
+    uint32_t *list = NULL;
+    size_t count = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < 40; i++) {
+        assert_true(array_put(&list, &count, &i, sizeof(i)));
+    }
+    assert_int_equal(count, 40);
+    for (uint32_t i = 0; i < 40; i++) {
+        assert_int_equal(list[i], i);
+    }
+    count = (size_t)1 << 62;
+    assert_false(array_put(&list, &count, &list[0], 16));
+    assert_int_equal(count, (size_t)1 << 62);
+    assert_int_equal(list[39], 39);
+    free(list);
+}
+
 int
 main(void)
 {
@@ -68,6 +89,7 @@ main(void)
         cmocka_unit_test(all_appended_elements_are_kept),
         cmocka_unit_test(a_list_that_shrank_may_grow_again),
         cmocka_unit_test(a_list_larger_than_memory_is_refused_and_kept),
+        cmocka_unit_test(a_copy_of_an_element_is_appended),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
