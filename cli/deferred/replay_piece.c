@@ -14,6 +14,7 @@
 #include <bide.h>
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/safe.h"
 #include "call/defer.h"
 #include "cli/command/signals.h"
 #include "cli/out/text.h"
@@ -26,9 +27,7 @@
 static void
 clear_piece(struct piece *p)
 {
-    if (p->input >= 0) {
-        close(p->input);
-    }
+    safe_close(p->input);
     exec_work_free(&p->command);
     bide_deferred_free(p->work);
     *p = (struct piece){.input = -1};

@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/safe.h"
+
 #include "exec.h"
 
 /* ---- the terminal ---- */
@@ -26,9 +28,7 @@ exec_terminal_open(struct exec_terminal *t)
 void
 exec_terminal_close(struct exec_terminal *t)
 {
-    if (t->fd >= 0) {
-        close(t->fd);
-    }
+    safe_close(t->fd);
     t->fd = -1;
 }
 

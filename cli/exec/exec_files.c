@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "base/safe.h"
 #include "cli/command/command.h"
 #include "cli/command/say.h"
 
@@ -99,16 +100,14 @@ exec_files_open(struct exec_files *f)
     } while (spare >= 0 && spare <= STDERR_FILENO);
     f->joined = is_same_file(STDOUT_FILENO, STDERR_FILENO);
     f->number = outer >= 0 ? outer : fcntl(spare, F_DUPFD_CLOEXEC, OUTCOME_FD);
-    close(spare);
+    safe_close(spare);
 }
 
 static void
 close_files(struct exec_files *f)
 {
     for (int i = 0; i < EXEC_FILES; i++) {
-        if (f->fd[i] >= 0) {
-            close(f->fd[i]);
-        }
+        safe_close(f->fd[i]);
         f->fd[i] = -1;
     }
 }

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/safe.h"
+
 #include "exec.h"
 
 /* Returns the state of process `pid` in /proc if it belongs to the group: 'Z'
@@ -26,9 +28,7 @@ state_in_group(const char *pid, pid_t group)
         (name_end = strrchr(text, ')'))) {
         sscanf(name_end + 1, " %c %*d %d", &state, &of);
     }
-    if (fd >= 0) {
-        close(fd);
-    }
+    safe_close(fd);
     return of == group ? state : 0;
 }
 

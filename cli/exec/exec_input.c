@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/safe.h"
 #include "cli/command/signals.h"
 
 /* Returns a pending signal that ends the command; 0 if none is pending.  Stops
@@ -100,10 +101,7 @@ keep_stdin(struct exec_input *in, struct exec_signals *s)
     }
     rc = copy_stdin(fd, s);
     if (rc) {
-        int saved = errno;
-
-        close(fd);
-        errno = saved;
+        safe_close(fd);
         return rc;
     }
     in->fd = exec_reopen(fd);

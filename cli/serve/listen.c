@@ -11,6 +11,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/safe.h"
+
 enum { ADDRESS_MAX = 64, BACKLOG = 4096 };
 
 /* ---- text ---- */
@@ -178,13 +180,11 @@ bind_and_listen(int fd, struct listen_address *a)
 int
 listen_open(struct listen_address *a)
 {
-    int error, fd = socket(a->at.ss_family,
-                           SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd =
+        socket(a->at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd >= 0 && bind_and_listen(fd, a) != 0) {
-        error = errno;
-        close(fd);
-        errno = error;
+        safe_close(fd);
         return -1;
     }
     return fd;

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/safe.h"
 #include "cli/command/say.h"
 #include "listen.h"
 #include "serve.h"
@@ -511,9 +512,7 @@ void
 serve_http_free(struct serve_http *h)
 {
     MHD_stop_daemon(h->daemon);
-    if (h->listening >= 0) {
-        close(h->listening);
-    }
+    safe_close(h->listening);
     for (size_t i = 0; i < CACHED; i++) {
         if (h->cached[i].response) {
             MHD_destroy_response(h->cached[i].response);

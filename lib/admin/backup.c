@@ -22,6 +22,7 @@
 #include "base/crc32c.h"
 #include "base/failure.h"
 #include "base/paths.h"
+#include "base/safe.h"
 #include "store/queue/queue.h"
 #include "backup_inside.h"
 #include "inside.h"
@@ -127,7 +128,7 @@ append_checked(const char *dir, int file, FILE *to, struct head *h)
             rc = PAGES_AGAIN;
         }
     }
-    close(lock);
+    safe_close(lock);
     pages_close(p);
     return rc;
 }

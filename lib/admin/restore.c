@@ -160,8 +160,8 @@ place_files(const char *from, const char *dir, const char *kept)
         rc = i == POLICIES ? deferred_create(dir) : 0;
         rc = rc || !backup_has(from, i) ? rc : move_file(from, dir, kept, i);
     }
-    close(lock[DEFERRED]);
-    close(lock[HISTORY]);
+    safe_close(lock[DEFERRED]);
+    safe_close(lock[HISTORY]);
     /* The files beside deferred.mdb are still those of the old one. */
     return rc || !backup_has(from, JOURNAL) ? rc : settle_deferred(dir, false);
 }

@@ -94,13 +94,15 @@ safe_look(const char *path)
                : judge(&st, path);
 }
 
-static int
-close_refused(int fd)
+void
+safe_close(int fd)
 {
     int error = errno;
 
-    close(fd);
-    return refuse(error);
+    if (fd >= 0) {
+        close(fd);
+    }
+    errno = error;
 }
 
 int
@@ -117,7 +119,8 @@ safe_open(const char *path)
     fd = open(path, flags);
     if (fd >= 0 &&
         (statx(fd, "", AT_EMPTY_PATH, WANTED, &st) || judge(&st, path))) {
-        return close_refused(fd);
+        safe_close(fd);
+        return -1;
     }
     return fd;
 }
@@ -140,7 +143,8 @@ safe_open_or_make(const char *path, mode_t mask)
         }
         fd = safe_make(path);
         if (fd >= 0 && safe_inherit(fd, path, mask)) {
-            return close_refused(fd);
+            safe_close(fd);
+            return -1;
         }
         if (fd < 0 && errno != EEXIST) {
             return fd;
@@ -256,11 +260,8 @@ safe_make_directory(const char *path, mode_t mode, struct owner o)
     rc = statx(fd, "", AT_EMPTY_PATH, WANTED, &st) ? -1
          : st.stx_uid != geteuid()                 ? refuse(SAFE_STRANGER)
                                                    : give_to(fd, mode, o);
-    if (rc) {
-        return close_refused(fd);
-    }
-    close(fd);
-    return 0;
+    safe_close(fd);
+    return rc;
 }
 
 int

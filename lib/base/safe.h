@@ -42,6 +42,9 @@ int safe_inherit(int fd, const char *path, mode_t mask);
 /* Makes `path`, a name that is ours alone; removes what has that name. */
 int safe_make_anew(const char *path);
 
+/* Closes a descriptor, if there is one (not -1).  Keeps errno. */
+void safe_close(int fd);
+
 /* Returns 0 if `path` still names the open file and it may be written. */
 int safe_check(int fd, const char *path);
 /* Returns 0 if the file at `path` may be written. */

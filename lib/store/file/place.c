@@ -164,9 +164,7 @@ place_sync(const char *path)
     if (fd < 0 || (fsync(fd) && errno != EINVAL)) {
         rc = place_failed(path, errno);
     }
-    if (fd >= 0) {
-        close(fd);
-    }
+    safe_close(fd);
     return rc;
 }
 
@@ -295,8 +293,8 @@ place_lock_directory(const char *path, int *out_fd)
     }
     if (!rc) {
         *out_fd = fd;
-    } else if (fd >= 0) {
-        close(fd);
+    } else {
+        safe_close(fd);
     }
     return rc;
 }
@@ -320,8 +318,8 @@ place_wait(const char *dir, const char *name, unsigned wait_ms, int *out_fd)
         }
         if (!rc || rc == BIDE_ELOCKED) {
             *out_fd = fd;
-        } else if (fd >= 0) {
-            close(fd);
+        } else {
+            safe_close(fd);
         }
     }
     free(path);
@@ -382,9 +380,7 @@ holds_stamp(int fd, const struct pages_stamp *stamp)
                 c.crc == crc32c(0, &c.stamp, sizeof(c.stamp)) &&
                 !memcmp(&c.stamp, stamp, sizeof(*stamp));
 
-    if (fd >= 0) {
-        close(fd);
-    }
+    safe_close(fd);
     return same;
 }
 

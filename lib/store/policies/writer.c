@@ -269,9 +269,7 @@ writer_end(struct writer *w)
     if (w->process != process_self().id) {
         /* LMDB's locks belong to the parent; closing the environment in a child
          * would release them.  Its memory is leaked. */
-        if (w->lock >= 0) {
-            close(w->lock);
-        }
+        safe_close(w->lock);
         return;
     }
     mdb_txn_abort(w->txn);

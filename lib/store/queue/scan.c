@@ -221,9 +221,7 @@ deferred_journal_left(const char *dir, struct journal_mark *out)
                whole_entries(&s, JOURNAL_START, &b);
         *out = (struct journal_mark){s.id, left ? b.number - 1 : 0};
     }
-    if (s.fd >= 0) {
-        close(s.fd);
-    }
+    safe_close(s.fd);
     free(s.buffer);
     free(path);
     return left;
