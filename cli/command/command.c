@@ -73,14 +73,11 @@ command_in_group(const char *group, const char *word)
 static void
 add_options(struct draft *to, const struct command *command)
 {
-    char option[64];
-
     for (int i = 0; i < OPTION_COUNT; i++) {
         if (command->options & (option_set)1 << i && option_rows[i].help) {
-            snprintf(option, sizeof(option), " [--%s%s%s]", option_rows[i].name,
-                     option_rows[i].value ? " " : "",
-                     option_rows[i].value ? option_rows[i].value : "");
-            draft_text(to, option);
+            draft_print(to, " [--%s%s%s]", option_rows[i].name,
+                        option_rows[i].value ? " " : "",
+                        option_rows[i].value ? option_rows[i].value : "");
         }
     }
 }
@@ -93,9 +90,7 @@ command_usage(const struct command *command)
                                            : strlen(command->usage);
     struct draft usage = {0};
 
-    draft_text(&usage, "bide ");
-    draft_text(&usage, command->name);
-    draft_text(&usage, before > 0 ? " " : "");
+    draft_print(&usage, "bide %s%s", command->name, before > 0 ? " " : "");
     draft_add(&usage, command->usage, before);
     add_options(&usage, command);
     draft_text(&usage, command->usage + before);

@@ -105,22 +105,20 @@ exec_declare_try(struct bide *b, const struct command_line *line)
         enum option option;
         const char *key;
     } rows[] = {
-        {OPTION_WAIT, "\nwait_initial = "},
-        {OPTION_MAX, "\nwait_max = "},
-        {OPTION_JITTER, "\nwait_jitter = "},
-        {OPTION_DEADLINE, "\ndeadline = "},
-        {OPTION_TIMEOUT, "\nattempt_timeout = "},
+        {OPTION_WAIT, "wait_initial"},       {OPTION_MAX, "wait_max"},
+        {OPTION_JITTER, "wait_jitter"},      {OPTION_DEADLINE, "deadline"},
+        {OPTION_TIMEOUT, "attempt_timeout"},
     };
     struct draft draft = {0};
     char *ini;
     int rc;
 
-    draft_text(&draft, "[try]\nretry_on = any\nattempts = ");
-    draft_text(&draft, line->operands[0]);
+    draft_print(&draft, "[try]\nretry_on = any\nattempts = %s",
+                line->operands[0]);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (line->option[rows[i].option]) {
-            draft_text(&draft, rows[i].key);
-            draft_text(&draft, line->option[rows[i].option]);
+            draft_print(&draft, "\n%s = %s", rows[i].key,
+                        line->option[rows[i].option]);
         }
     }
     ini = draft_take(&draft);

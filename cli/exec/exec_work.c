@@ -19,9 +19,10 @@
 #include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/draft.h"
 
 static const char magic[] = "bide-exec 1\n";
 enum { MAGIC_LENGTH = sizeof(magic) - 1, HEAD_LENGTH = 5 };
@@ -29,22 +30,20 @@ enum { MAGIC_LENGTH = sizeof(magic) - 1, HEAD_LENGTH = 5 };
 /* ---- writing ---- */
 
 static void
-write_field(FILE *out, char tag, const void *bytes, size_t length)
+write_field(struct draft *out, char tag, const char *bytes, size_t length)
 {
-    unsigned char head[HEAD_LENGTH] = {(unsigned char)tag};
+    char head[HEAD_LENGTH] = {tag};
 
     for (int i = 0; i < 4; i++) {
-        head[1 + i] = (unsigned char)(length >> 8 * i);
+        head[1 + i] = (char)(length >> 8 * i);
     }
-    fwrite(head, 1, sizeof(head), out);
-    if (length > 0) {
-        fwrite(bytes, 1, length, out);
-    }
-    fputc('\0', out);
+    draft_add(out, head, sizeof(head));
+    draft_add(out, bytes, length);
+    draft_add(out, "", 1);
 }
 
 static void
-write_fields(FILE *out, char tag, char *const *texts)
+write_fields(struct draft *out, char tag, char *const *texts)
 {
     for (; *texts; texts++) {
         write_field(out, tag, *texts, strlen(*texts));
@@ -54,30 +53,21 @@ write_fields(FILE *out, char tag, char *const *texts)
 int
 exec_work_write(const struct exec_work *w, void **out_bytes, size_t *out_length)
 {
-    char *bytes = NULL;
-    size_t length = 0;
-    bool failed;
-    FILE *out;
+    struct draft out = {0};
 
-    if (w->input_length > UINT32_MAX ||
-        !(out = open_memstream(&bytes, &length))) {
+    if (w->input_length > UINT32_MAX) {
         return -1;
     }
-    fwrite(magic, 1, MAGIC_LENGTH, out);
-    write_field(out, 'd', w->directory, strlen(w->directory));
-    write_fields(out, 'a', w->arguments);
-    write_fields(out, 'e', w->environment);
+    draft_add(&out, magic, MAGIC_LENGTH);
+    write_field(&out, 'd', w->directory, strlen(w->directory));
+    write_fields(&out, 'a', w->arguments);
+    write_fields(&out, 'e', w->environment);
     if (w->input) {
-        write_field(out, 'i', w->input, w->input_length);
+        write_field(&out, 'i', w->input, w->input_length);
     }
-    failed = ferror(out) != 0;
-    if (fclose(out) != 0 || failed) {
-        free(bytes);
-        return -1;
-    }
-    *out_bytes = bytes;
-    *out_length = length;
-    return 0;
+    *out_length = out.used;
+    *out_bytes = draft_take(&out);
+    return *out_bytes ? 0 : -1;
 }
 
 /* ---- reading ---- */

@@ -72,7 +72,6 @@ audit_hides(const struct audit *a, const struct audit_entry *e)
 char *
 audit_words(const struct audit_entry *e, bool timed)
 {
-    char item[80];
     struct draft text = {0};
 
     if (e->what) {
@@ -80,19 +79,17 @@ audit_words(const struct audit_entry *e, bool timed)
     }
     for (size_t i = 0; i < COUNTER_ROWS; i++) {
         if (e->count[i] > 0) {
-            snprintf(item, sizeof(item), "%s %s", text_count(e->count[i]).text,
-                     counter_rows[i].name);
-            draft_item(&text, item);
+            draft_item(&text, text_count(e->count[i]).text);
+            draft_print(&text, " %s", counter_rows[i].name);
         }
     }
-    snprintf(item, sizeof(item), " of %s %s", text_count(e->calls).text,
-             text_plural(e->calls, "call", "calls"));
-    draft_text(&text, item);
-    timed = timed && e->end_ns > e->when_ns;
-    draft_text(&text, timed ? " in " : "");
-    draft_text(&text, timed ? duration_round(e->end_ns - e->when_ns).text : "");
-    draft_text(&text, *e->outcome ? ", most often " : "");
-    draft_text(&text, e->outcome);
+    draft_print(&text, " of %s %s", text_count(e->calls).text,
+                text_plural(e->calls, "call", "calls"));
+    if (timed && e->end_ns > e->when_ns) {
+        draft_print(&text, " in %s",
+                    duration_round(e->end_ns - e->when_ns).text);
+    }
+    draft_print(&text, "%s%s", *e->outcome ? ", most often " : "", e->outcome);
     return draft_take(&text);
 }
 

@@ -70,8 +70,7 @@ join_operands(char *const *operands)
     struct draft d = {0};
 
     for (; *operands; operands++) {
-        draft_text(&d, *operands);
-        draft_text(&d, operands[1] ? " " : "");
+        draft_print(&d, "%s%s", *operands, operands[1] ? " " : "");
     }
     return draft_take(&d);
 }

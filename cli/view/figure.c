@@ -134,19 +134,14 @@ figure_calls(const struct bide_stats *s, struct draft *out)
     }
     draft_text(out, "whole calls, with retries and waits");
     for (size_t i = FIGURES; i < FIGURES_ALL; i++) {
-        draft_text(out, "   ");
-        draft_text(out, figure_title(i) + strlen("CALL "));
-        draft_text(out, " ");
-        draft_text(out, figure_write(s, i).text);
+        draft_print(out, "   %s %s", figure_title(i) + strlen("CALL "),
+                    figure_write(s, i).text);
     }
     draft_text(out, "\nattempts per call");
     for (size_t i = 0; i < GROUPS; i++) {
         if (s->calls_by_attempts[i] > 0) {
-            draft_text(out, "   ");
-            draft_text(out, groups[i]);
-            draft_text(out, ": ");
-            draft_text(out,
-                       text_share(s->calls_by_attempts[i], l->count, 2).text);
+            draft_print(out, "   %s: %s", groups[i],
+                        text_share(s->calls_by_attempts[i], l->count, 2).text);
         }
     }
     draft_text(out, "\n");

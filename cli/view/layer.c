@@ -16,22 +16,17 @@ layer_line(const struct record_part *parts, size_t count, const char *of,
 {
     const struct record_part *first = &parts[*at];
     struct draft line = {0};
-    char number[32];
 
     for (; *at < count && parts[*at].version == first->version; ++*at) {
         draft_item(&line, parts[*at].key);
-        draft_text(&line, " is ");
-        draft_text(&line, parts[*at].value ? parts[*at].value : "not set");
+        draft_print(&line, " is %s",
+                    parts[*at].value ? parts[*at].value : "not set");
     }
-    draft_text(&line, " until ");
-    draft_text(&line, now_ns ? when_write(first->until_ns, now_ns).text
-                             : when_write_iso(first->until_ns).text);
-    snprintf(number, sizeof(number), " (version %u", first->version);
-    draft_text(&line, number);
-    draft_text(&line, of ? " of " : "");
-    draft_text(&line, of ? of : "");
-    draft_item(&line, author_write(first->who, first->uid).text);
-    draft_text(&line, ")");
+    draft_print(&line, " until %s (version %u%s%s, %s)",
+                now_ns ? when_write(first->until_ns, now_ns).text
+                       : when_write_iso(first->until_ns).text,
+                first->version, of ? " of " : "", of ? of : "",
+                author_write(first->who, first->uid).text);
     return line.failed ? (draft_free(&line), strdup("?")) : draft_take(&line);
 }
 

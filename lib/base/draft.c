@@ -1,5 +1,7 @@
 #include "draft.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +44,23 @@ void
 draft_text(struct draft *d, const char *text)
 {
     draft_add(d, text, strlen(text));
+}
+
+void
+draft_print(struct draft *d, const char *format, ...)
+{
+    va_list args, again;
+    int length;
+
+    va_start(args, format);
+    va_copy(again, args);
+    length = vsnprintf(NULL, 0, format, args);
+    if (length >= 0 && reserve_bytes(d, (size_t)length)) {
+        vsnprintf(d->bytes + d->used, (size_t)length + 1, format, again);
+        d->used += (size_t)length;
+    }
+    va_end(again);
+    va_end(args);
 }
 
 void

@@ -15,6 +15,9 @@ struct draft {
 /* Append `length` bytes, or a NUL-terminated text. */
 void draft_add(struct draft *d, const char *bytes, size_t length);
 void draft_text(struct draft *d, const char *text);
+/* Appends a text as printf writes it. */
+void draft_print(struct draft *d, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* Appends an item of a list: ", " before all but the first. */
 void draft_item(struct draft *d, const char *text);
 void draft_clear(struct draft *d); /* empties it, keeps the memory */

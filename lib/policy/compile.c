@@ -227,10 +227,7 @@ keep_values(struct policy *p, const struct policy_origin *origins)
 
     for (size_t i = 0; i < policy_key_count; i++) {
         if (strcmp(origins[i].value, policy_keys[i].preset) != 0) {
-            draft_text(&d, "\n");
-            draft_text(&d, policy_keys[i].name);
-            draft_text(&d, "=");
-            draft_text(&d, origins[i].value);
+            draft_print(&d, "\n%s=%s", policy_keys[i].name, origins[i].value);
         }
     }
     p->values = draft_take(&d);

@@ -369,9 +369,7 @@ policy_text_write(const struct policy_text *t)
     struct draft d = {0};
     struct text_entry e;
 
-    draft_text(&d, "[");
-    draft_text(&d, t->name);
-    draft_text(&d, "]\n");
+    draft_print(&d, "[%s]\n", t->name);
     for (size_t at = 0; policy_text_next(t, &at, &e);) {
         wrap_write(&d, e.key->name, e.value);
     }

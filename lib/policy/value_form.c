@@ -107,13 +107,12 @@ window_read(const struct key *key, const char *text, struct value *out,
 void
 window_write(const struct key *key, const struct value *v, struct draft *d)
 {
-    struct brief text = duration_write(v->window.ns);
-
     (void)key;
     if (v->window.calls) {
-        snprintf(text.text, sizeof(text.text), "%u calls", v->window.calls);
+        draft_print(d, "%u calls", v->window.calls);
+    } else {
+        draft_text(d, duration_write(v->window.ns).text);
     }
-    draft_text(d, text.text);
 }
 
 /* ---- "1s x3, 2s x5, 5s" ---- */
@@ -218,12 +217,10 @@ chain_write(const struct key *key, const struct value *v, struct draft *d)
     (void)key;
     for (uint32_t i = 0; i < v->chain.count; i++) {
         const struct chain_step *step = &v->chain.steps[i];
-        char times[16];
 
         draft_item(d, duration_write(step->wait_ns).text);
         if (step->times > 1) {
-            snprintf(times, sizeof(times), " x%u", step->times);
-            draft_text(d, times);
+            draft_print(d, " x%u", step->times);
         }
     }
 }
@@ -315,11 +312,9 @@ jitter_write(const struct key *key, const struct value *v, struct draft *d)
 
     (void)key;
     if (v->jitter.form == JITTER_SHARE) {
-        draft_text(d, decimal_write(v->percent, text, sizeof(text)));
-        draft_text(d, "%");
+        draft_print(d, "%s%%", decimal_write(v->percent, text, sizeof(text)));
     } else if (v->jitter.form == JITTER_PLUS) {
-        draft_text(d, "+");
-        draft_text(d, duration_write(v->jitter.plus_ns).text);
+        draft_print(d, "+%s", duration_write(v->jitter.plus_ns).text);
     } else {
         draft_text(d, jitter_words[v->jitter.form]);
     }

@@ -20,11 +20,9 @@ add_field(struct draft *d, const char *name, const char *value)
 {
     uint64_t length = htole64(strlen(value));
 
-    draft_text(d, name);
-    draft_text(d, "\n");
+    draft_print(d, "%s\n", name);
     draft_add(d, (const char *)&length, sizeof(length));
-    draft_text(d, value);
-    draft_text(d, "\n");
+    draft_print(d, "%s\n", value);
 }
 
 static bool
@@ -56,10 +54,8 @@ journal_write(const char *id, int priority, const char *message,
     for (; *fields; fields += 2) {
         add_field(&entry, fields[0], fields[1]);
     }
-    snprintf(text, sizeof(text), "<%d>bide[%d]: ", LOG_USER | priority,
-             (int)getpid());
-    draft_text(&line, text);
-    draft_text(&line, message);
+    draft_print(&line, "<%d>bide[%d]: %s", LOG_USER | priority, (int)getpid(),
+                message);
     for (char *c = line.bytes; c && *c; c++) {
         *c = (unsigned char)*c < ' ' || *c == '\177' ? ' ' : *c;
     }
