@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <ftw.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,84 +59,86 @@ takes_option(const struct command *command, int option)
 }
 
 static int
-say_unknown_option(const struct command_line *line, const char *name,
-                   size_t length)
+say_unknown_option(const struct command_line *line, const char *name)
 {
     struct near near;
     char typed[64];
 
-    snprintf(typed, sizeof(typed), "%.*s", (int)(length < 60 ? length : 60),
-             name);
-    near = near_begin(typed);
+    snprintf(typed, sizeof(typed), "%.*s",
+             (int)strcspn(name, name[1] == '-' ? "=" : ""), name);
+    near = near_begin(typed + strspn(typed, "-"));
     for (int i = 0; i < OPTION_COUNT; i++) {
         if (takes_option(line->command, i) && option_rows[i].help) {
             near_offer(&near, option_rows[i].name);
         }
     }
-    return say_usage(line, "--%s: no such option%s%s%s", typed,
+    return say_usage(line, "%s: no such option%s%s%s", typed,
                      near.best ? "; did you mean --" : "",
                      near.best ? near.best : "", near.best ? "?" : "");
 }
 
 /* ---- options ---- */
 
-/* Reads the option at `*at`, "--name=value" or "--name value", into `line`.
- * Moves `*at` to the last word of the option.  Returns GO_ON or an exit status.
- */
+/* Returns the option of a word, "--most=5" or "-n"; OPTION_COUNT: none. */
 static int
-read_long_option(struct command_line *line, char ***at)
+find_option(const char *word)
 {
-    const char *name = **at + 2, *value = strchr(name, '=');
-    size_t length = value ? (size_t)(value - name) : strlen(name);
+    static const struct {
+        char word[3];
+        unsigned char option;
+    } shorts[] = {{"-h", OPTION_HELP},
+                  {"-p", OPTION_PATCH},
+                  {"-n", OPTION_MOST},
+                  {"-f", OPTION_FOLLOW},
+                  {"-w", OPTION_WATCH}};
+    size_t length = word[1] == '-' ? strcspn(word + 2, "=") : 0;
     int i = 0;
 
+    for (size_t k = 0; k < sizeof(shorts) / sizeof(*shorts); k++) {
+        if (strcmp(word, shorts[k].word) == 0) {
+            return shorts[k].option;
+        }
+    }
     while (i < OPTION_COUNT &&
-           !(strlen(option_rows[i].name) == length &&
-             strncmp(option_rows[i].name, name, length) == 0)) {
+           !(length > 0 && strlen(option_rows[i].name) == length &&
+             strncmp(option_rows[i].name, word + 2, length) == 0)) {
         i++;
     }
+    return i;
+}
+
+/* Reads the option at `*at`, "--name=value", "--name value" or "-n value", into
+ * `line`.  Moves `*at` to the last word of the option.  Returns GO_ON or an
+ * exit status. */
+static int
+read_option(struct command_line *line, char ***at)
+{
+    const char *word = **at, *value = strchr(word, '=');
+    int i = find_option(word), length = (int)strcspn(word, "=");
+
     if (i == OPTION_VERSION && !takes_option(line->command, i) && !value) {
         line->option[i] = ""; /* after any command: print the version of bide */
         return GO_ON;
     }
     if (i == OPTION_COUNT || !takes_option(line->command, i)) {
-        return say_unknown_option(line, name, length);
+        return say_unknown_option(line, word);
     }
+    line->typed[i] = length == 2 ? word : NULL;
     if (!option_rows[i].value || (i == OPTION_VERSION && !line->command)) {
         line->option[i] = "";
-        return value
-                   ? say_usage(line, "--%s takes no value", option_rows[i].name)
-                   : GO_ON;
+        return value ? say_usage(line, "%.*s takes no value", length, word)
+                     : GO_ON;
     }
     value = value ? value + 1 : *++*at;
     if (!value) {
-        return say_usage(line, "--%s needs a value: %s", option_rows[i].name,
+        return say_usage(line, "%s needs a value: %s", word,
                          option_rows[i].value);
     }
     if (line->option[i]) {
-        return say_usage(line, "--%s is given twice", option_rows[i].name);
+        return say_usage(line, "%.*s is given twice", length, word);
     }
     line->option[i] = value;
     return GO_ON;
-}
-
-static int
-read_option(struct command_line *line, char ***at)
-{
-    static char words[][2][12] = {{"-h", "--help"},
-                                  {"-p", "--patch"},
-                                  {"-n", "--most"},
-                                  {"-f", "--follow"},
-                                  {"-w", "--watch"}};
-    const char *arg = **at;
-
-    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
-        if (strcmp(arg, words[i][0]) == 0) {
-            **at = words[i][1];
-        }
-    }
-    return (**at)[1] == '-' ? read_long_option(line, at)
-                            : say_usage(line, "%s: no such option", arg);
 }
 
 static int
@@ -328,6 +331,15 @@ add_file(const char *path, const struct stat *st, int type, struct FTW *at)
     return 0;
 }
 
+/* Waits `seconds`.  Returns false as soon as nobody reads the output. */
+static bool
+wait_while_read(int seconds)
+{
+    struct pollfd output = {.fd = STDOUT_FILENO};
+
+    return poll(&output, 1, seconds * 1000) == 0;
+}
+
 /* Waits until a file of the registry changes, at most 10 s: what was temporary
  * can end without that.  Then only the last hours are read again; `since` has
  * room for that option. */
@@ -338,7 +350,7 @@ wait_for_change(struct command_line *line, struct brief *since)
     uint64_t before = files_sum, now_ns = clock_realtime_ns(), ns;
 
     for (int i = 0; i < 10 && files_sum == before; i++) {
-        if (sleep(1) != 0) {
+        if (!wait_while_read(1)) {
             return false;
         }
         files_sum = 0;
@@ -387,7 +399,7 @@ repeat_command(struct command_line *line)
         before = text;
         fflush(stdout);
     } while (!status && !ferror(stdout) &&
-             (follow ? wait_for_change(line, &since) : sleep(2) == 0));
+             (follow ? wait_for_change(line, &since) : wait_while_read(2)));
     free(before);
     return status;
 }

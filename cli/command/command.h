@@ -15,6 +15,7 @@ struct command_line {
     struct admin *registry; /* NULL: the command does not use it, or
                                (REGISTRY_IF_THERE) it cannot be opened */
     const char *option[OPTION_COUNT]; /* NULL: not given; "": no value */
+    const char *typed[OPTION_COUNT];  /* "-n" if it was typed so, else NULL */
     int count;
     char **operands; /* without options; NULL-terminated for execvp */
 };

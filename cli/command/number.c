@@ -34,8 +34,11 @@ number_read_option(struct command_line *line, enum option option,
     const char *text = line->option[option];
 
     if (text && parse_count(text, least, out)) {
-        return say_usage(line, "--%s %s: must be a whole number, %u or more",
-                         option_rows[option].name, text, least);
+        const char *typed = line->typed[option];
+
+        return say_usage(line, "%s%s %s: must be a whole number, %u or more",
+                         typed ? "" : "--",
+                         typed ? typed : option_rows[option].name, text, least);
     }
     return 0;
 }
@@ -52,7 +55,9 @@ number_read_time(struct command_line *line, enum option option, uint64_t now_ns,
                          "yesterday or 2026-01-31 08:00",
                          option_rows[option].name, text);
     }
-    return 0;
+    return text && option == OPTION_SINCE && *out > now_ns
+               ? say_usage(line, "--since %s: this time is in the future", text)
+               : 0;
 }
 
 int

@@ -294,10 +294,6 @@ history_times(struct command_line *line, uint64_t now_ns, uint64_t *out_since,
     if (times[0] >= times[1]) {
         return say_usage(line, "--since is not before --until");
     }
-    if (times[0] > now_ns) {
-        return say_usage(line, "--since %s: this time is in the future",
-                         line->option[OPTION_SINCE]);
-    }
     *out_since = times[0];
     *out_until = times[1];
     return 0;

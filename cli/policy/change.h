@@ -15,6 +15,8 @@ struct change {
     struct counts before; /* waiting calls when the change is made */
     const struct admin_setting *forces; /* the setting that overrides the rules,
                                            or ends that; NULL: none */
+    const struct admin_setting *set;    /* all that are set or unset */
+    size_t set_count;
 };
 
 /* Reads --note, --if-version, --for and --dry-run, and finds the author.

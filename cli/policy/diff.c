@@ -174,11 +174,15 @@ static int
 read_moment(struct comparison *c, const char *name, const char *word,
             struct moment *out)
 {
+    uint64_t now_ns = clock_realtime_ns();
     int rc;
 
-    if (when_read(word + 1, clock_realtime_ns(), &out->at_ns)) {
+    if (when_read(word + 1, now_ns, &out->at_ns)) {
         return say_usage(c->line, "%s: not a time, such as @14:00 or @2h",
                          word);
+    }
+    if (out->at_ns > now_ns) {
+        return say_usage(c->line, "%s: this time is in the future", word);
     }
     rc = admin_each_version(c->line->registry, name, find_moment, out);
     if (rc > 0) {

@@ -228,5 +228,14 @@ log_command(struct command_line *line)
                           : table_print(log.table))
                  ? say_no_memory()
                  : STATUS_DONE;
-    return rc < 0 ? say_failure(rc, name ? name : "log") : status;
+    if (rc < 0) {
+        return say_failure(rc, name ? name : "log");
+    }
+    if (log.shown == 0 && log.by && !log.since_ns) {
+        say("--by %s: no change has this author", log.by);
+        status = STATUS_ABSENT;
+    } else if (log.shown == 0 && !log.object) {
+        puts("No changes.");
+    }
+    return status;
 }

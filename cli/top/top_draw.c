@@ -38,28 +38,40 @@ static const char help_text[] =
     "minutes of what the list is sorted by. With many policies the screen is\n"
     "renewed less often, so that it takes 2 % of a processor.\n";
 
-/* Prints at a place, cut at the end of the screen. */
+/* Prints at a place; what does not fit in `room`, or on the screen, is cut and
+ * marked. */
+static void
+put_in(int y, int x, int room, const char *text)
+{
+    char *safe = text_safe(text);
+    const char *mark = text_is_utf8() ? "…" : "~";
+    size_t length;
+
+    room = room < COLS - x ? room : COLS - x;
+    if (safe && y >= 0 && y < LINES && x >= 0 && room > 0) {
+        length = text_line_length(safe, (size_t)room, (size_t)room);
+        mvaddnstr(y, x, safe, (int)length);
+        if (safe[length + strspn(safe + length, " ")]) {
+            mvaddstr(y, x + room - 1, mark);
+        }
+    }
+    free(safe);
+}
+
 static void put_at(int y, int x, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 static void
 put_at(int y, int x, const char *format, ...)
 {
-    char *text = NULL, *safe;
+    char *text = NULL;
     va_list args;
-    int room = COLS - x;
 
     va_start(args, format);
-    if (vasprintf(&text, format, args) < 0) {
-        text = NULL;
+    if (vasprintf(&text, format, args) >= 0) {
+        put_in(y, x, COLS, text);
+        free(text);
     }
     va_end(args);
-    safe = text ? text_safe(text) : NULL;
-    if (safe && y >= 0 && y < LINES && x >= 0 && room > 0) {
-        mvaddnstr(y, x, safe,
-                  (int)text_line_length(safe, (size_t)room, (size_t)room));
-    }
-    free(text);
-    free(safe);
 }
 
 static int
@@ -123,9 +135,7 @@ draw_row(struct top *t, const struct top_row *r, int y, int name_width,
     bool used = counter_calls(&r->cell.now) + r->cell.now.attempts > 0;
     int x = name_width + 1;
 
-    put_at(y, 0, "%.*s",
-           (int)text_line_length(r->cell.name, 0, (size_t)name_width),
-           r->cell.name);
+    put_in(y, 0, name_width, r->cell.name);
     for (int f = NOW_CALLS; f <= NOW_P95; f++) {
         if (is_left_out(t, f)) {
             continue;

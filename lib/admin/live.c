@@ -85,7 +85,7 @@ int
 admin_wake(struct admin *a, const char *name, const char *scope, bool try_only,
            uint32_t *out)
 {
-    struct live *l = (try_only ? past_live : past_live_shared)(&a->past, false);
+    struct live *l = past_live_shared(&a->past, false);
     struct waking w = {l, name, scope, out};
     int rc = BIDE_ENOPOLICY;
 

@@ -71,6 +71,8 @@ def make_environment(work):
 def run(line, work, environment, name=""):
     global ran
     ran += 1
+    # Something else may use the port of a plain "bide serve".
+    line = re.sub("bide serve$", "bide serve --listen 127.0.0.1:0", line)
     process = subprocess.Popen(["bash", "-c", line], cwd=work, env=environment, text=True,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, start_new_session=True)

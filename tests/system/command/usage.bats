@@ -180,7 +180,15 @@ completes() {
     run timeout 20 bash -c '"$BIDE" --dir "$DIR" list -w | grep -m 2 "^pay "'
     [ "${#lines[@]}" -eq 2 ]
     gives 2 bide get -n 1 pay attempts
-    says "bide: --most: no such option"
+    says "bide: -n: no such option"
+    gives 2 bide log -n none
+    says "bide: -n none: must be a whole number"
+    gives 2 bide log --most none
+    says "bide: --most none: must be a whole number"
+    gives 2 bide log -n
+    says "bide: -n needs a value"
+    gives 2 bide log -n 1 --most 2
+    says "bide: --most is given twice"
     gives 2 bide list -x
     says "bide: -x: no such option"
 }

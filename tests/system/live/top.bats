@@ -198,3 +198,25 @@ teardown() {
     [ "$(grep -c later followed)" = 1 ]
     [ "$(grep -c created followed)" = 3 ]
 }
+
+@test "--follow and --watch end when nobody reads on, also if nothing happens" {
+    local command
+    shop
+    mkfifo pipe
+    for command in "audit -f" "list -w" "calls --watch"; do
+        # shellcheck disable=SC2086 # words
+        timeout 30 "$BIDE" --dir "$DIR" $command >pipe &
+        read -r _ <pipe
+        wait $!
+    done
+}
+
+@test "top marks what it cuts" {
+    local name=a-very-long-name-of-a-policy-that-fits-nowhere
+    setup_top
+    bide copy pay $name >/dev/null
+    top 80 24
+    until_it shows '^a-very-long-name-of-a… +-'
+    type_in Down
+    until_it shows "^$name v1"
+}

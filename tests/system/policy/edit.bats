@@ -2,10 +2,10 @@
 # Commands on single policies: show, get, set, unset, delete, log, rollback, diff.
 load ../registry
 
-@test "a registry without versions has an empty log, without titles" {
+@test "a registry without versions has no changes" {
     gives 0 bide init
     gives 0 bide log
-    [ -z "$output" ]
+    [ "$output" = "No changes." ]
 }
 
 @test "show prints the text after a comment with version and author" {
@@ -265,10 +265,12 @@ load ../registry
     says "attempts 4 -> 5" created
     gives 0 bide log pay --by "$who" --most 1 --json
     json 'len(j["changes"]) == 1'
-    gives 0 bide log pay --by "${who}x"
-    says_not created
-    gives 0 bide log --by $'\033[2J' --json
+    gives 3 bide log pay --by "${who}x"
+    [ "$output" = "bide: --by ${who}x: no change has this author" ]
+    gives 3 --separate-stderr bide log --by $'\033[2J' --json
     json 'j["changes"] == []'
+    gives 0 bide log pay --by "$who" --since 0s
+    [ "$output" = "No changes." ]
 }
 
 @test "log -p shows each change key by key" {
@@ -325,8 +327,6 @@ load ../registry
         gives 0 bide log pay --since "$since"
         says created
     done
-    gives 0 bide log pay --since 2099-01-01
-    says_not created
     for since in soon -2 2020-02-31 2020-13-01 ""; do
         gives 2 bide log pay --since "$since"
     done
@@ -363,6 +363,30 @@ load ../registry
     says "pay: its first version is later than @4h" "see: bide log pay"
     gives 2 bide diff pay @noon
     says "@noon: not a time, such as @14:00 or @2h" "usage: bide diff NAME|FILE [FROM [TO]]"
+}
+
+@test "a time of the future is refused" {
+    shop
+    for command in "diff pay @2999-01-01" "diff pay 1 @2999-01-01" "log --since 2999-01-01" \
+        "audit --since 2999-01-01" "deferred list --since 2999-01-01"; do
+        # shellcheck disable=SC2086 # words
+        gives 2 bide $command
+        says "2999-01-01: this time is in the future"
+    done
+}
+
+@test "set says which policies inherit the keys" {
+    shop
+    bide apply - <<<$'[post]\nextends = mail\nattempts = 8\n' >/dev/null
+    gives 0 bide set order attempts=7 wait_max=3s --dry-run
+    says "Also in what inherits it: mail, post" "have another value: mail (attempts unlimited)"
+    gives 0 bide set order attempts=7
+    says "have another value: mail (unlimited), post (8)"
+    says_not "Also in"
+    gives 0 bide unset order wait_initial
+    says "Also in what inherits it: mail, post"
+    gives 0 bide set mail wait_max=3s
+    says "Also in what inherits it: post"
 }
 
 @test "diff compares any two of version, policy and file" {

@@ -46,6 +46,8 @@ everybody() {
     json 'j["policies"][0]["calls"] >= 1'
     gives 0 as observer stats pay --since 1h --json
     gives 6 as observer set pay attempts=9
+    gives 6 as observer wake pay
+    gives 6 as observer wake pay --dry-run
     gives 0 as root set pay attempts=$((RANDOM % 90 + 3))
     gives 0 as root record
     gives 0 as root exec pay -- true
