@@ -16,7 +16,7 @@ static const char *const value_descriptions[] = {
     [KEY_NUMBER] = "a number",
     [KEY_DURATION] = "a duration such as 250ms or 1.5s",
     [KEY_SHARE] = "a percentage such as 20%",
-    [KEY_RATE] = "a rate such as 10/s",
+    [KEY_RATE] = "a rate such as 10/s, 5/m or 2/h",
     [KEY_TOKENS] = "a number with at most three decimals",
     [KEY_WINDOW] = "a duration, or a number of calls such as 100 calls",
     [KEY_OUTCOMES] = "outcomes: bide help outcomes",
@@ -24,6 +24,7 @@ static const char *const value_descriptions[] = {
     [KEY_JITTER] = "none, full, equal, a percentage (20%) or an addition (+1s)",
     [KEY_GROUP] = "none, own, or the name of a group",
     [KEY_REFILL] = "a rate such as 0.5/s",
+    [KEY_HEDGE] = "a duration, or a percentile such as p95",
 };
 
 const char *
@@ -38,6 +39,7 @@ manual_type(const struct key *key)
         [KEY_WINDOW] = "window",     [KEY_OUTCOMES] = "outcomes",
         [KEY_CHAIN] = "chain",       [KEY_JITTER] = "jitter",
         [KEY_GROUP] = "group",       [KEY_REFILL] = "refill",
+        [KEY_HEDGE] = "hedge",
     };
 
     return types[key->type];

@@ -362,18 +362,26 @@ join_group(struct edit *e, const struct policy *p)
     return 0;
 }
 
-/* Reports whether a policy may share a budget.  Most neither name one nor
- * inherit. */
+static bool
+is_group_key(const char *key)
+{
+    return strcmp(key, "budget") == 0 || strcmp(key, "limit") == 0 ||
+           strcmp(key, "rate") == 0;
+}
+
+/* Reports whether a policy may share a budget, a limit or a rate.  Most neither
+ * name one nor inherit. */
 static bool
 may_share(const struct record *r)
 {
     for (size_t i = 1; i < r->part_count; i++) {
-        if (strcmp(r->parts[i].key, "budget") == 0) {
+        if (is_group_key(r->parts[i].key)) {
             return true;
         }
     }
     return !r->deleted &&
-           (strstr(r->text, "budget = ") || strstr(r->text, "extends = "));
+           (strstr(r->text, "budget = ") || strstr(r->text, "limit = ") ||
+            strstr(r->text, "rate = ") || strstr(r->text, "extends = "));
 }
 
 static int

@@ -65,7 +65,7 @@ store_parts(struct edit *e, const char *name, const struct edit_old *old,
 static bool
 may_leave_group(const struct admin_result *r)
 {
-    static const char *const keys[] = {"budget", "extends"};
+    static const char *const keys[] = {"budget", "limit", "rate", "extends"};
 
     for (size_t i = 0; r->old && i < sizeof(keys) / sizeof(*keys); i++) {
         const struct key *k = key_find(keys[i]);

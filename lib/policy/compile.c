@@ -111,6 +111,41 @@ check_budget_and_breaker(struct key_check *c, const struct policy *p)
     }
 }
 
+/* Refuses a reserve that leaves nothing for the policy, and a rate of 0. */
+static void
+check_limit_and_rate(struct key_check *c, const struct policy *p)
+{
+    static const struct {
+        const char *key, *of;
+    } reserves[] = {{"budget_reserve", "budget"},
+                    {"limit_reserve", "limit"},
+                    {"rate_reserve", "rate"}};
+    const double reserve[] = {p->budget.reserve, p->limit.reserve,
+                              p->rate.reserve};
+
+    for (size_t i = 0; i < 3; i++) {
+        if (reserve[i] >= 1 && p->importance != MANDATORY) {
+            struct fault f = fault_about(c, reserves[i].key, "importance");
+
+            fault_add(c->faults, &f,
+                      "%s = 100%%: nothing would be left for a policy that is "
+                      "not mandatory",
+                      reserves[i].key);
+            c->rc = BIDE_EINPUT;
+        }
+    }
+    if (p->rate.per_s <= 0) {
+        struct fault f = fault_about(c, "rate_limit", "rate");
+
+        f.hint = "paused = yes refuses all calls";
+        fault_add(c->faults, &f, "rate_limit: no attempt would ever start");
+        c->rc = BIDE_EINPUT;
+    }
+    if (p->rate.adapt != ADAPT_NONE && p->rate.min_per_s > p->rate.per_s) {
+        refuse_above(c, "rate_min", "rate_limit", "");
+    }
+}
+
 /* Checks that no critical limit is below its warning limit. */
 static void
 check_alarm_limits(struct key_check *c, const struct policy *p)
@@ -139,6 +174,22 @@ static void
 warn_cut(struct key_check *c, const char *limit, const char *wait)
 {
     report_pair(c, true, limit, "shorter than", wait, ", which is cut");
+}
+
+/* Warns of a wait for a place, a turn or a breaker that the deadline ends. */
+static void
+warn_of_long_waits(struct key_check *c, const struct policy *p)
+{
+    static const char *const keys[] = {"limit_wait", "rate_wait",
+                                       "breaker_wait", "useful_time"};
+    const uint64_t waits[] = {p->limit.wait_ns, p->rate.wait_ns,
+                              p->breaker.wait_ns, p->useful_ns};
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        if (p->deadline_ns != DURATION_NONE && waits[i] >= p->deadline_ns) {
+            report_pair(c, true, keys[i], "not shorter than", "deadline", "");
+        }
+    }
 }
 
 /* Warns of waits that the policy never makes in full.  A maximum that is left
@@ -201,9 +252,11 @@ check_key_pairs(struct key_check *c, const struct policy *p)
         c->rc = BIDE_EINPUT;
     }
     check_budget_and_breaker(c, p);
+    check_limit_and_rate(c, p);
     check_alarm_limits(c, p);
     if (c->rc == 0) {
         warn_of_cut_waits(c, p);
+        warn_of_long_waits(c, p);
         /* More probes are let out for attempts that outlast their time. */
         if (p->breaker.mode == BREAKER_ON &&
             p->attempt_timeout_ns != DURATION_NONE &&

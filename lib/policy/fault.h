@@ -10,19 +10,19 @@ struct key;
 
 /* The rules that a fault can break, by names that do not change.  bide(1) says
  * what each means. */
-#define FAULT_RULES(X)              \
-    X(FILE, "file")                 \
-    X(SYNTAX, "syntax")             \
-    X(LENGTH, "length")             \
-    X(NAME, "name")                 \
-    X(UNKNOWN_KEY, "unknown-key")   \
-    X(DUPLICATE, "duplicate")       \
-    X(VALUE, "value")               \
-    X(EXTENDS, "extends")           \
-    X(CONFLICT, "conflict")         \
-    X(BUDGET_GROUP, "budget-group") \
-    X(TEMPORARY, "temporary")       \
-    X(SCRIPT, "script")             \
+#define FAULT_RULES(X)            \
+    X(FILE, "file")               \
+    X(SYNTAX, "syntax")           \
+    X(LENGTH, "length")           \
+    X(NAME, "name")               \
+    X(UNKNOWN_KEY, "unknown-key") \
+    X(DUPLICATE, "duplicate")     \
+    X(VALUE, "value")             \
+    X(EXTENDS, "extends")         \
+    X(CONFLICT, "conflict")       \
+    X(GROUP, "group")             \
+    X(TEMPORARY, "temporary")     \
+    X(SCRIPT, "script")           \
     X(MORE, "more")
 
 enum fault_rule {

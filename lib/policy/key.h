@@ -17,7 +17,7 @@ enum key_type {
     KEY_NUMBER,   /* decimal */
     KEY_DURATION, /* or the word for no limit */
     KEY_SHARE,    /* "20%", kept as 0..1 */
-    KEY_RATE,     /* "10/s" */
+    KEY_RATE,     /* "10/s", "5/m", "2/h" */
     KEY_TOKENS,   /* decimal, to 0.001 */
     KEY_WINDOW,   /* a duration, or "100 calls" */
     KEY_OUTCOMES,
@@ -25,9 +25,10 @@ enum key_type {
     KEY_JITTER,
     KEY_GROUP,  /* none, own, or a name */
     KEY_REFILL, /* tokens per second: "0.5/s", to 0.001 */
+    KEY_HEDGE,  /* a duration, or a percentile: "p95" */
 };
 
-enum { POLICY_KEY_MAX = 96 }; /* most rows; sizes arrays on the stack */
+enum { POLICY_KEY_MAX = 112 }; /* most rows; sizes arrays on the stack */
 
 struct key {
     const char *name;

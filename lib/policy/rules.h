@@ -38,6 +38,8 @@ enum retry_after {
 };
 /* Tells how a retry after a hint affects the growth of the own waits. */
 enum hint_growth { GROWTH_COUNTS, GROWTH_SKIPS, GROWTH_RESETS };
+enum hint_holds { HINT_HOLDS_CALL, HINT_HOLDS_ALL };
+enum rate_adapt { ADAPT_NONE, ADAPT_AWS, ADAPT_CUBIC };
 enum budget_kind { BUDGET_TOKENS, BUDGET_RATIO };
 enum budget_charge { CHARGE_RETRY, CHARGE_FAILURE };
 enum budget_earn { EARN_ALL, EARN_SUCCESS };
@@ -80,6 +82,7 @@ struct hint_rules {
     int32_t mode;   /* enum retry_after */
     int32_t growth; /* enum hint_growth */
     uint64_t max_ns, spread_ns;
+    int32_t holds; /* enum hint_holds */
 };
 
 struct budget_rules {
@@ -88,7 +91,7 @@ struct budget_rules {
     /* In thousandths.  A refund of -1 is the charge of the retry. */
     int64_t capacity, cost, timeout_cost, throttle_cost;
     int64_t deposit, refund, refill_per_s;
-    double threshold, ratio, min_rate;
+    double threshold, reserve, ratio, min_rate;
     uint64_t window_ns;
 };
 
@@ -102,8 +105,29 @@ struct breaker_rules {
     double failure_rate, slow_rate;
     uint64_t slow_after_ns;
     struct window window;
-    uint64_t open_for_ns, open_max_ns, probe_timeout_ns;
+    uint64_t open_for_ns, open_max_ns, probe_timeout_ns, wait_ns, ramp_ns;
     double open_factor;
+};
+
+enum { LIMIT_PLACES_MAX = 1000 };
+struct limit_rules {
+    char group[BIDE_NAME_MAX + 1]; /* as that of a budget */
+    uint32_t places;
+    double reserve;
+    uint64_t wait_ns;
+};
+
+struct rate_rules {
+    char group[BIDE_NAME_MAX + 1];
+    int32_t adapt; /* enum rate_adapt */
+    uint32_t burst;
+    double per_s, min_per_s, reserve;
+    uint64_t wait_ns;
+};
+
+struct hedge_after {
+    uint64_t ns;     /* DURATION_NONE: no hedges, or `quantile` holds */
+    double quantile; /* 0: a fixed time; 0.95: p95 of the attempts */
 };
 
 enum { DEFER_WAIT_MIN_NS = 1000000000 }; /* the least wait between two tries */
@@ -126,11 +150,16 @@ struct policy {
     bool paused;
     uint32_t attempts; /* ATTEMPTS_UNLIMITED */
     uint64_t max_elapsed_ns, deadline_ns, attempt_timeout_ns, reset_after_ns;
+    uint64_t useful_ns;
     struct wait_rules wait;
     struct hint_rules hint;
     struct outcome_set retry_on, never_on, success_on, throttle_on;
     struct budget_rules budget;
     struct breaker_rules breaker;
+    struct limit_rules limit;
+    struct rate_rules rate;
+    struct hedge_after hedge;
+    uint32_t hedge_max;
     struct defer_rules defer;
     struct alarm_rules warn, crit;
     uint64_t warn_window_ns;

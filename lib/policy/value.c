@@ -103,6 +103,17 @@ read_open_word(const struct key *key, const char *text, struct value *out)
     return false;
 }
 
+/* Returns the length in seconds of the unit in "/s", "/m" or "/h"; 0: another
+ * text. */
+static unsigned
+rate_unit_s(const char *suffix)
+{
+    return strcmp(suffix, "/s") == 0   ? 1
+           : strcmp(suffix, "/m") == 0 ? 60
+           : strcmp(suffix, "/h") == 0 ? 3600
+                                       : 0;
+}
+
 /* Reads a number with the key's suffix ("%", "/s" or none). */
 static int
 read_suffixed_number(const struct key *key, const char *text,
@@ -110,7 +121,7 @@ read_suffixed_number(const struct key *key, const char *text,
 {
     static const char *const wanted[] = {
         [KEY_COUNT] = "a whole number", [KEY_NUMBER] = "a number",
-        [KEY_SHARE] = "a percentage",   [KEY_RATE] = "a rate per second",
+        [KEY_SHARE] = "a percentage",   [KEY_RATE] = "a rate",
         [KEY_TOKENS] = "a number",      [KEY_REFILL] = "a rate per second",
     };
     const char *suffix = key_suffix(key);
@@ -119,7 +130,8 @@ read_suffixed_number(const struct key *key, const char *text,
 
     if (decimal_read(&at, out) != 0) {
         guess = suggest_open_word(key, text);
-    } else if (strcmp(at, suffix) == 0) {
+    } else if (strcmp(at, suffix) == 0 ||
+               (key->type == KEY_RATE && rate_unit_s(at))) {
         return 0;
     } else if (*suffix && *at == '\0' && at - text < 40) {
         snprintf(meant, sizeof(meant), "%s%s", text, suffix);
@@ -142,7 +154,7 @@ number_read(const struct key *key, const char *text, struct value *out,
     rc = read_suffixed_number(key, text, &d, c);
     rc = rc ? rc : value_bounds(key, decimal_value(d), c);
     if (rc == 0) {
-        *out = (struct value){.number = d};
+        *out = (struct value){.number = d, .per = text[strlen(text) - 1]};
     }
     return rc;
 }
@@ -290,7 +302,11 @@ number_write(const struct key *key, const struct value *v, struct draft *d)
         return;
     }
     draft_text(d, decimal_write(v->number, text, sizeof(text)));
-    draft_text(d, key_suffix(key));
+    if (key->type == KEY_RATE) {
+        draft_print(d, "/%c", v->per);
+    } else {
+        draft_text(d, key_suffix(key));
+    }
 }
 
 static void
@@ -316,6 +332,15 @@ number_store(const struct key *key, const struct value *v, void *field)
 }
 
 static void
+rate_store(const struct key *key, const struct value *v, void *field)
+{
+    const char suffix[] = {'/', v->per, '\0'};
+
+    (void)key;
+    *(double *)field = decimal_value(v->number) / rate_unit_s(suffix);
+}
+
+static void
 share_store(const struct key *key, const struct value *v, void *field)
 {
     (void)key;
@@ -335,7 +360,7 @@ const struct value_type value_types[] = {
     [KEY_NUMBER] = {number_read, number_write, number_store, 0, NULL},
     [KEY_DURATION] = {time_read, time_write, COPIED(whole), NULL},
     [KEY_SHARE] = {number_read, number_write, share_store, 0, NULL},
-    [KEY_RATE] = {number_read, number_write, number_store, 0, NULL},
+    [KEY_RATE] = {number_read, number_write, rate_store, 0, NULL},
     [KEY_TOKENS] = {whole_read, whole_write, COPIED(whole), NULL},
     [KEY_WINDOW] = {window_read, window_write, COPIED(window), NULL},
     [KEY_OUTCOMES] = {outcomes_read, outcomes_write, COPIED(outcomes),
@@ -344,6 +369,7 @@ const struct value_type value_types[] = {
     [KEY_JITTER] = {jitter_read, jitter_write, COPIED(jitter), NULL},
     [KEY_GROUP] = {name_read, text_write, group_store, 0, NULL},
     [KEY_REFILL] = {whole_read, whole_write, COPIED(whole), NULL},
+    [KEY_HEDGE] = {hedge_read, hedge_write, COPIED(hedge), NULL},
 };
 _Static_assert(offsetof(struct value, jitter) == 0, "all members are first");
 

@@ -16,6 +16,7 @@ struct value {
                            maximum */
         struct decimal number; /* shares: in percent */
         struct window window;
+        struct hedge_after hedge;
         struct outcome_set outcomes;
         struct chain chain;
         struct {
@@ -24,6 +25,7 @@ struct value {
         };
     };
     bool open; /* it is the word for no limit */
+    char per;  /* of a rate: s, m or h */
 };
 
 /* Returns 0; BIDE_EINPUT and fills *c; or BIDE_ENOMEM. */
@@ -57,9 +59,9 @@ int value_bounds(const struct key *key, double n, struct complaint *c);
 
 /* The types of value_form.c. */
 value_read_fn text_read, name_read, window_read, chain_read, jitter_read,
-    outcomes_read;
+    outcomes_read, hedge_read;
 value_write_fn text_write, window_write, chain_write, jitter_write,
-    outcomes_write;
+    outcomes_write, hedge_write;
 value_store_fn group_store;
 value_release_fn chain_release, outcomes_release;
 

@@ -115,6 +115,46 @@ window_write(const struct key *key, const struct value *v, struct draft *d)
     }
 }
 
+/* ---- a time, or "p95" ---- */
+
+int
+hedge_read(const struct key *key, const char *text, struct value *out,
+           struct complaint *c)
+{
+    struct hedge_after h = {DURATION_NONE, 0};
+    struct duration_fault fault;
+    const char *at = text + 1;
+    struct decimal d;
+
+    if (*text == 'p' && decimal_read(&at, &d) == 0 && *at == '\0') {
+        h.quantile = decimal_value(d) / 100;
+        if (h.quantile < 0.5 || h.quantile > 0.999) {
+            return complain(c, NULL, "a percentile is p50 to p99.9");
+        }
+    } else if (strcmp(text, key->open) == 0) {
+        /* no hedges */
+    } else if (duration_read(text, &h.ns, &fault) != 0) {
+        return complain(c, fault.hint, "%s, or a percentile such as p95, or %s",
+                        fault.why, key->open);
+    } else if (value_bounds(key, (double)h.ns, c) != 0) {
+        return BIDE_EINPUT;
+    }
+    *out = (struct value){.hedge = h};
+    return 0;
+}
+
+void
+hedge_write(const struct key *key, const struct value *v, struct draft *d)
+{
+    if (v->hedge.quantile > 0) {
+        draft_print(d, "p%.4g", v->hedge.quantile * 100);
+    } else {
+        draft_text(d, v->hedge.ns == DURATION_NONE
+                          ? key->open
+                          : duration_write(v->hedge.ns).text);
+    }
+}
+
 /* ---- "1s x3, 2s x5, 5s" ---- */
 
 /* Splits "1s x3": cuts `text` to "1s" and sets *times to 3. */

@@ -165,7 +165,7 @@ follow_budgets(struct announcement *t, const struct policy *p, uint64_t txn)
     follow_budget(t, t->index,
                   p && strcmp(p->budget.group, "own") == 0 ? &p->budget : NULL,
                   txn);
-    if (p && group_has(p)) {
+    if (p && group_of(p, GROUP_BUDGET)) {
         snprintf(group, sizeof(group), "@%s", p->budget.group);
         if (cell_find(t->live, group, "", false, &index) == 0) {
             follow_budget(t, index, &p->budget, txn);
@@ -282,7 +282,7 @@ static void
 switch_off_unused(struct announcement *t, struct cell *c, const char *name)
 {
     (void)c;
-    if (*name == '@' && !groups_find(t->used, name + 1)) {
+    if (*name == '@' && !groups_find(t->used, GROUP_BUDGET, name + 1)) {
         follow_budget(t, t->index, NULL, t->txn);
     }
 }

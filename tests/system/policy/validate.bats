@@ -33,7 +33,7 @@ bad.ini 4 1 name None [bad]" ]
     gives 5 bide validate pair.ini --json
     [ "$(faults line column rule key)" = "2 14 conflict wait_min
 5 12 extends extends
-10 19 budget-group budget_capacity" ]
+10 19 group budget_capacity" ]
 }
 
 @test "validate --json accepts a file with warnings, with or without a registry" {
