@@ -36,6 +36,10 @@ static const struct option_note simulate_notes[] = {
     {OPTION_UNTIL, "with --replay: until TIME"},
     {OPTION_SEED, "use other random numbers; default 1"}, {0}};
 
+#ifdef BIDE_FLEET
+static const struct option_note join_notes[] = {
+    {OPTION_KEY, "private key of that certificate"}, {0}};
+#endif
 static const struct option_note help_notes[] = {
     {OPTION_JSON, "print the commands as JSON, or the keys, or a KEY"}, {0}};
 static const struct option_note log_notes[] = {
@@ -390,6 +394,47 @@ const struct command commands[] = {
          TAKES(SEED) | TAKES(OUTPUT) | TAKES(SUCCESS_ON),
      .examples = "bide try 5 --wait 1s -- true\n"
                  "bide try 3 --wait 20ms --jitter none -- ls shop.ini\n"},
+#ifdef BIDE_FLEET
+    /* ---- many hosts ---- */
+    {.name = "fleet join", .usage = "URL...", .section = SECTION_FLEET,
+     .help = "let this host follow the fleet in etcd",
+     .run = fleet_join_command, .registry = REGISTRY_NEEDED,
+     .least = 1, .most = -1, .notes = join_notes,
+     .options = TAKES(NAME) | TAKES(PREFIX) | TAKES(LABEL) | TAKES(LOCAL) |
+         TAKES(CACERT) | TAKES(CERT) | TAKES(KEY) | TAKES(TOKEN_FILE),
+     .examples = "bide fleet join http://etcd-1:2379 http://etcd-2:2379\n"
+                 "bide fleet join http://etcd-1:2379 --name web-1 "
+                 "--label env=prod --local mail\n"},
+    {.name = "fleet leave", .usage = "", .section = SECTION_FLEET,
+     .help = "leave the fleet; policies stay as they are",
+     .run = fleet_leave_command, .registry = REGISTRY_NEEDED,
+     .examples = "bide fleet leave\n"
+                 "bide fleet leave --dir /var/lib/bide\n"},
+    {.name = "fleet push", .usage = "FILE|DIR|-...", .section = SECTION_FLEET,
+     .help = "store policy files as the next release",
+     .run = fleet_push_command, .registry = REGISTRY_NEEDED,
+     .least = 1, .most = -1,
+     .options = TAKES(NOTE) | TAKES(DRY_RUN) | TAKES(JSON),
+     .examples = "bide fleet push shop.ini --dry-run\n"
+                 "bide fleet push policies/ --note \"INC-311\"\n"},
+    {.name = "fleet releases", .usage = "", .section = SECTION_FLEET,
+     .help = "list the releases, newest first",
+     .run = fleet_releases_command, .registry = REGISTRY_NEEDED,
+     .options = TAKES(JSON),
+     .examples = "bide fleet releases\n"
+                 "bide fleet releases --json\n"},
+    {.name = "fleet diff", .usage = "N [M]", .section = SECTION_FLEET,
+     .help = "compare a release with the one before, or two releases",
+     .run = fleet_diff_command, .registry = REGISTRY_NEEDED,
+     .least = 1, .most = 2, .options = TAKES(JSON),
+     .examples = "bide fleet diff 2\n"
+                 "bide fleet diff 1 2 --json\n"},
+    {.name = "fleet follow", .usage = "[DIR]", .section = SECTION_FLEET,
+     .help = "mirror the fleet, or a directory of files, into this host",
+     .run = fleet_follow_command, .registry = REGISTRY_NEEDED, .most = 1,
+     .examples = "bide fleet follow\n"
+                 "bide fleet follow policies/\n"},
+#endif
     /* ---- help ---- */
     {.name = "help", .usage = "[COMMAND|keys|outcomes|KEY]",
      .section = SECTION_HELP,

@@ -32,6 +32,7 @@ typedef int command_fn(struct command_line *line);
     X(MONITORING, "Monitoring")    \
     X(DEFERRED, "Deferred work")   \
     X(RUNNING, "Running programs") \
+    X(FLEET, "Many hosts")         \
     X(HELP, "Help")
 
 enum section {
@@ -100,6 +101,8 @@ command_fn init_command, backup_command, restore_command, apply_command,
     deferred_repair_command, deferred_stats_command, exec_command,
     outcome_command, help_command, version_command, record_command,
     check_command, audit_command, metrics_command, serve_command,
-    doctor_command, top_command, wake_command;
+    doctor_command, top_command, wake_command, fleet_join_command,
+    fleet_leave_command, fleet_push_command, fleet_releases_command,
+    fleet_diff_command, fleet_follow_command;
 
 #endif

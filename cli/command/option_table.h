@@ -85,6 +85,13 @@
     X(LISTEN, "listen", "ADDRESS:PORT", "default 127.0.0.1:9747")              \
     X(OUTPUT, "output", "WHERE", "the file to write, replaced atomically")     \
     X(FORCE, "force", NULL, "replace all, also another registry")              \
+    X(NAME, "name", "HOST", "name of this host; default its own")              \
+    X(PREFIX, "prefix", "PREFIX", "of the fleet's keys; default /bide")        \
+    X(LABEL, "label", "K=V,...", "labels of this host, for rollouts")          \
+    X(LOCAL, "local", "NAMES", "policies that the fleet must not change")      \
+    X(CACERT, "cacert", "FILE", "certificates to trust")                       \
+    X(CERT, "cert", "FILE", "certificate of this client, without a CN")        \
+    X(TOKEN_FILE, "token-file", "FILE", "token for etcd, without \"Bearer\"")  \
     X(ADOPT, "adopt", NULL, "give a copied registry an identity of its own")
 
 #endif

@@ -2,6 +2,7 @@
 #include "change.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/failure.h"
 #include "policy/policy.h"
@@ -106,6 +107,93 @@ admin_apply(struct admin *a, const struct admin_change *change,
     for (size_t i = 0; i < texts->count && rc == 0; i++) {
         rc = check_policy(&e, policy_text_name(texts->list[i]), texts->list[i],
                           files[i]);
+    }
+    return commit_end(&e, rc, out);
+}
+
+/* ---- mirror ---- */
+
+static bool
+is_local(const struct admin_mirror *m, const char *name)
+{
+    size_t length = strlen(name);
+    const char *at = m->local;
+
+    while (
+        at && *at &&
+        (strncmp(at, name, length) != 0 || (at[length] && at[length] != ','))) {
+        at = strchr(at, ',');
+        at = at ? at + 1 : NULL;
+    }
+    return at && *at;
+}
+
+/* Applies one policy, and marks it if there was none. */
+static int
+mirror_one(struct edit *e, const struct policy_text *t)
+{
+    const char *name = policy_text_name(t);
+    int rc = is_local(e->mirror, name) ? 0 : apply_one(e, t);
+
+    if (rc == 0 && e->results.count) {
+        const struct admin_result *r = &e->results.list[e->results.count - 1];
+
+        if (r->did == ADMIN_CREATED && strcmp(r->name, name) == 0) {
+            rc = edit_fail_store(e, writer_mark(e->writer, name, true));
+        }
+    }
+    return rc;
+}
+
+/* Deletes the policies that the fleet made, and that are not among `kept`. */
+static int
+mirror_prune(struct edit *e, const struct names *kept)
+{
+    struct names all = {0};
+    int rc = writer_each_policy(e->writer, names_put_existing, &all);
+
+    for (size_t i = 0; i < all.count && rc == 0; i++) {
+        const char *name = all.list[i];
+
+        if (!names_have(kept, name) && writer_marked(e->writer, name) &&
+            !is_local(e->mirror, name)) {
+            rc = delete_one(e, name, edit_read_old);
+            rc = rc ? rc
+                    : edit_fail_store(e, writer_mark(e->writer, name, false));
+        }
+    }
+    names_clear(&all);
+    return rc;
+}
+
+int
+admin_mirror(struct admin *a, const struct admin_change *change,
+             const struct policy_list *texts, const struct admin_mirror *mirror,
+             struct admin_results *out, struct faults *faults)
+{
+    struct names kept = {0};
+    struct edit e;
+    int rc = edit_begin(&e, a, change, faults);
+
+    e.texts = texts;
+    e.mirror = mirror;
+    for (size_t i = 0; i < texts->count && rc == 0; i++) {
+        rc = mirror_one(&e, texts->list[i]);
+        rc = rc ? rc : names_put(&kept, policy_text_name(texts->list[i]));
+    }
+    names_sort(&kept);
+    rc = rc ? rc : mirror_prune(&e, &kept);
+    names_clear(&kept);
+    for (size_t i = 0; i < texts->count && rc == 0; i++) {
+        const char *name = policy_text_name(texts->list[i]);
+
+        rc = is_local(mirror, name)
+                 ? 0
+                 : check_policy(&e, name, texts->list[i], name);
+    }
+    if (rc == 0 && mirror->state) {
+        rc = edit_fail_store(&e, writer_set(e.writer, "fleet", mirror->state,
+                                            sizeof(*mirror->state)));
     }
     return commit_end(&e, rc, out);
 }

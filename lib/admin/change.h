@@ -66,6 +66,18 @@ int admin_apply(struct admin *a, const struct admin_change *change,
                 const struct policy_list *texts, const char *const *files,
                 bool prune, struct admin_results *out, struct faults *faults);
 
+/* What an agent mirrors from elsewhere.  Names of `local` stay as they are, and
+ * so do policies that `texts` does not name, unless an agent made them: these
+ * are deleted.  `state` is stored in the same transaction; NULL: unless. */
+struct admin_mirror {
+    const char *local; /* comma-separated names; NULL: none */
+    const struct record_fleet *state;
+};
+int admin_mirror(struct admin *a, const struct admin_change *change,
+                 const struct policy_list *texts,
+                 const struct admin_mirror *mirror, struct admin_results *out,
+                 struct faults *faults);
+
 struct admin_setting {
     const char *key;
     const char *value; /* NULL: unset */

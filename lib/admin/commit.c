@@ -210,7 +210,7 @@ int
 commit_end(struct edit *e, int rc, struct admin_results *out)
 {
     rc = rc ? rc : check_all(e);
-    if (rc == 0 && !e->change->dry_run && e->touched.count) {
+    if (rc == 0 && !e->change->dry_run && (e->touched.count || e->mirror)) {
         /* First: after the commit, a failure could not be reported. */
         struct live *l = past_live_shared(&e->a->past, true);
 

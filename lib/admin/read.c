@@ -111,6 +111,21 @@ fetch_record(struct admin *a, struct record_query *w)
     return rc ? fail_read(a, w->name, rc) : 0;
 }
 
+static int
+read_fleet(void *arg, const struct snapshot *s)
+{
+    reader_fleet(s, arg);
+    return 0;
+}
+
+int
+admin_fleet(struct admin *a, struct record_fleet *out, uint64_t *out_txn)
+{
+    int rc = reader_read(a->past.reader, read_fleet, out, out_txn);
+
+    return rc ? fail_read(a, a->past.dir, rc) : 0;
+}
+
 int
 admin_policy(struct admin *a, const char *name, struct record *out)
 {

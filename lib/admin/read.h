@@ -36,6 +36,11 @@ int admin_each_policy(struct admin *a, admin_visit_fn *visit, void *arg);
 int admin_each_version(struct admin *a, const char *name, admin_visit_fn *visit,
                        void *arg); /* name NULL: all changes */
 
+/* Reads what the fleet's agent applied last (zeros: nothing), and the number of
+ * the registry's transaction. */
+struct record_fleet;
+int admin_fleet(struct admin *a, struct record_fleet *out, uint64_t *out_txn);
+
 /* Finds a policy for policy_resolve() and policy_compile(); `arg` is the struct
  * admin.  The text lives until admin_close(). */
 policy_find_fn admin_find;

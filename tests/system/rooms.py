@@ -49,10 +49,10 @@ for folder in sorted(rooms):
     for other in sorted(sees[folder]):
         if folder in sees.get(other, ()):
             faults.append(f"{folder} and {other} can include each other")
-    if folder.startswith(("admin", "doctor", "simulate", "cli/")):
+    if folder.startswith(("admin", "doctor", "fleet", "simulate", "cli/")):
         continue
     for other in sorted(sees[folder]):
-        if other.startswith(("admin", "doctor", "simulate", "cli/")):
+        if other.startswith(("admin", "doctor", "fleet", "simulate", "cli/")):
             faults.append(f"{folder}, which services load, can include {other}")
 if len(rooms) < 20:
     faults.append(f"only {len(rooms)} rooms")

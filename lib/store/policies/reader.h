@@ -50,6 +50,8 @@ int reader_in_force(const struct snapshot *s, const char *name,
 
 /* Returns "floor" (record.h), 0 without one. */
 uint32_t reader_floor(const struct snapshot *s);
+/* Reads what a fleet's agent applied last; zeros if there is none. */
+void reader_fleet(const struct snapshot *s, struct record_fleet *out);
 
 /* Visits return 0 to continue; any other value ends the walk and is its result.
  * The record is freed after the visit, which may take it over and leave zeros.

@@ -117,6 +117,14 @@ reader_floor(const struct snapshot *s)
     return read_meta_fixed(s, "floor", &floor, sizeof(floor)) ? 0 : floor;
 }
 
+void
+reader_fleet(const struct snapshot *s, struct record_fleet *out)
+{
+    if (read_meta_fixed(s, "fleet", out, sizeof(*out))) {
+        *out = (struct record_fleet){0};
+    }
+}
+
 static int
 read_meta(void *arg, const struct snapshot *s)
 {

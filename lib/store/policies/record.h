@@ -5,7 +5,8 @@
  *   log        be64 sequence         -> be32 version, name
  *   children   parent NUL name       -> empty: `name` extends `parent`
  *              NUL name              -> the parent, to find the record above
- *   meta       "format", "id", "live", "created", "commit", "dir", "journal"
+ *   meta       "format", "id", "live", "created", "commit", "dir", "journal",
+ *              "floor", "fleet", "fleet/NAME"
  *
  * Records contain a checksum; all other values are sealed (store/file/seal.h).
  * "commit" is the number of the transaction that wrote it: a reader of an
@@ -21,6 +22,14 @@
 #include <bide.h>
 
 struct policy_text;
+
+/* What the agent of a fleet applied last: "fleet" of meta.  0: nothing yet.
+ * "fleet/NAME" is there, empty, for each policy that it made. */
+struct record_fleet {
+    uint64_t cluster, revision; /* of etcd, when the pointer was read */
+    uint64_t since_ms;          /* CLOCK_REALTIME */
+    uint32_t release, spare;
+};
 
 #define STORE_FORMAT 3
 #define REGISTRY_ID_SIZE 16

@@ -6,12 +6,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/paths.h"
+#include "base/plain.h"
 #include "base/safe.h"
 #include "store/pages/pages_file.h"
 #include "reader.h"
@@ -253,11 +255,41 @@ writer_commit(struct writer *w)
 int
 writer_set(struct writer *w, const char *key, const void *value, size_t length)
 {
+    MDB_val k = lmdb_val(key, strlen(key));
+    int rc = value ? writer_put_sealed(w->txn, w->dbi[META], key, strlen(key),
+                                       value, length, 0)
+                   : mdb_del(w->txn, w->dbi[META], &k, NULL);
+
     w->changed = true;
-    w->failed =
-        lmdb_failed(w->dir, writer_put_sealed(w->txn, w->dbi[META], key,
-                                              strlen(key), value, length, 0));
+    w->failed = lmdb_failed(w->dir, rc);
     return w->failed;
+}
+
+/* The key of a mark. */
+static struct brief
+write_mark(const char *name)
+{
+    struct brief key;
+
+    snprintf(key.text, sizeof(key.text), "fleet/%s", name);
+    return key;
+}
+
+bool
+writer_marked(struct writer *w, const char *name)
+{
+    struct brief key = write_mark(name);
+    MDB_val k = lmdb_val(key.text, strlen(key.text)), v;
+
+    return mdb_get(w->txn, w->dbi[META], &k, &v) == 0;
+}
+
+int
+writer_mark(struct writer *w, const char *name, bool made)
+{
+    return writer_marked(w, name) == made
+               ? 0
+               : writer_set(w, write_mark(name).text, made ? "" : NULL, 0);
 }
 
 void

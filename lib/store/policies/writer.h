@@ -62,9 +62,12 @@ int writer_each_child(struct writer *w, const char *parent,
  * and the transaction can continue.  Else it cannot be committed. */
 int writer_put(struct writer *w, struct record *r, const char *parent);
 
-/* Sets a value of "meta". */
+/* Sets a value of "meta".  `value` NULL: removes it. */
 int writer_set(struct writer *w, const char *key, const void *value,
                size_t length);
+/* Keeps that a fleet made a policy, or no longer; and reads that. */
+int writer_mark(struct writer *w, const char *name, bool made);
+bool writer_marked(struct writer *w, const char *name);
 
 /* Returns the number of the transaction once it is committed; without a change,
  * the number of the last one. */

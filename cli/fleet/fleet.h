@@ -1,0 +1,28 @@
+/* What the commands of a fleet share. */
+#ifndef BIDE_CLI_FLEET_H
+#define BIDE_CLI_FLEET_H
+
+#include "cli/command/command.h"
+#include "fleet/document.h"
+#include "fleet/etcd.h"
+#include "fleet/host.h"
+
+struct fleet {
+    struct host_setup setup;
+    struct etcd *etcd;
+    char why[DOCUMENT_WHY]; /* of the last failure of lib/fleet */
+};
+
+/* Reads the setup of this host, opens etcd, and checks that it is this fleet.
+ * Returns 0, or the exit status after an error message.  fleet_close() in any
+ * case. */
+int fleet_open(struct command_line *line, struct fleet *out);
+void fleet_close(struct fleet *f);
+
+/* Prints "WHAT: " and f->why.  Returns the exit status; 0 if `rc` is 0. */
+int fleet_say(const struct fleet *f, int rc, const char *what);
+
+/* follow DIR: mirrors a directory of files until a signal. */
+int follow_directory(struct command_line *line, int signals);
+
+#endif

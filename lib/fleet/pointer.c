@@ -1,0 +1,119 @@
+#include "pointer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bide.h>
+#include "base/crc32c.h"
+#include "document.h"
+#include "etcd.h"
+#include "rule/draw.h"
+
+#define OF_POINTER(kind, member) FIELD(kind, struct pointer, member)
+
+static const struct field fields[] = {
+    OF_POINTER(FIELD_NUMBER, release),  OF_POINTER(FIELD_NUMBER, before),
+    OF_POINTER(FIELD_TEXT, hosts),      OF_POINTER(FIELD_TEXT, label),
+    OF_POINTER(FIELD_NUMBER, percent),  OF_POINTER(FIELD_TEXT, then),
+    OF_POINTER(FIELD_NUMBER, every_ms), OF_POINTER(FIELD_NUMBER, since_ms),
+    OF_POINTER(FIELD_TRUTH, paused),    OF_POINTER(FIELD_TEXT, guard),
+    OF_POINTER(FIELD_NUMBER, tolerate), OF_POINTER(FIELD_TEXT, by),
+    OF_POINTER(FIELD_TEXT, note),       {NULL, 0, 0, 0}};
+
+uint32_t
+pointer_wants(const struct pointer *p, const struct host_setup *h)
+{
+    uint32_t seed = crc32c(0, h->machine, strlen(h->machine));
+    bool in = host_list_has(p->hosts, h->name) ||
+              (*p->label && host_list_has(h->labels, p->label)) ||
+              draw_bits(seed, p->release, 0) % 100 < p->percent;
+
+    return in ? p->release : p->before;
+}
+
+char *
+pointer_write(const struct pointer *p)
+{
+    return document_write(fields, p);
+}
+
+int
+pointer_read(const struct etcd_pair *pair, struct pointer *out, char *why)
+{
+    struct pointer p;
+    int rc =
+        document_read(fields, pair->value, pair->length, &p, sizeof(p), why);
+
+    if (rc == 0 && p.percent > 100) {
+        snprintf(why, DOCUMENT_WHY, "percent is above 100");
+        rc = BIDE_EINPUT;
+    }
+    if (rc == 0) {
+        *out = p;
+        out->modified = pair->modified;
+    }
+    return rc;
+}
+
+/* Reads the pointer out of a reply that asked for its key. */
+static int
+pick_pointer(const struct etcd_reply *r, const char *key, struct pointer *out,
+             char *why)
+{
+    const struct etcd_pair *pair = etcd_find(r, key);
+
+    if (!pair) {
+        *out = (struct pointer){0};
+        return 0;
+    }
+    return pointer_read(pair, out, why);
+}
+
+int
+pointer_get(struct etcd *e, const char *prefix, struct pointer *out, char *why)
+{
+    struct fleet_key key = fleet_key(prefix, "rollout", NULL);
+    struct etcd_step step = {.verb = ETCD_GET, .key = key.text};
+    struct etcd_reply reply;
+    int rc = etcd_do(e, &step, 1, &reply);
+
+    if (rc) {
+        snprintf(why, DOCUMENT_WHY, "%s", etcd_why(e));
+        return rc;
+    }
+    rc = pick_pointer(&reply, key.text, out, why);
+    etcd_reply_free(&reply);
+    return rc;
+}
+
+int
+pointer_swap(struct etcd *e, const char *prefix, struct pointer *p,
+             struct pointer *now, char *why)
+{
+    struct fleet_key key = fleet_key(prefix, "rollout", NULL);
+    char *text = pointer_write(p);
+    struct etcd_step steps[] = {
+        {.verb = ETCD_IF, .key = key.text, .modified = p->modified},
+        {.verb = ETCD_PUT,
+         .key = key.text,
+         .value = text,
+         .length = text ? strlen(text) : 0}};
+    struct etcd_reply reply;
+    int rc = text ? etcd_do(e, steps, 2, &reply) : BIDE_ENOMEM;
+
+    free(text);
+    if (rc) {
+        snprintf(why, DOCUMENT_WHY, "%s", etcd_why(e));
+        return rc;
+    }
+    if (reply.held) {
+        p->modified = reply.revision;
+    } else {
+        snprintf(why, DOCUMENT_WHY, "somebody else changed it just now");
+        rc = now ? pick_pointer(&reply, key.text, now, why) : 0;
+        rc = rc ? rc : BIDE_EVERSION;
+    }
+    etcd_reply_free(&reply);
+    return rc;
+}
