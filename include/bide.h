@@ -467,6 +467,11 @@ struct bide_deferred {
 BIDE_API int bide_deferred_take(struct bide_policy *p, uint64_t wait_until_ns,
                                 size_t room, struct bide_deferred *out[]);
 
+/* Sets *out_ns to the time at which the policy's next work is due, or a lease
+ * ends; UINT64_MAX: never.  An event loop takes work then, when a watch is
+ * readable (also if its clear returns 0), and every 5 s.  Else as bide_defer. */
+BIDE_API int bide_deferred_next_ns(struct bide_policy *p, uint64_t *out_ns);
+
 /* Reports that the work is done, and removes it durably; `p` is its policy.
  * BIDE_ELEASE: the lease has expired (at lease_ends_boottime_ns, compared when
  * this is called) or an operator made the work due again; the work stays and
@@ -487,8 +492,12 @@ BIDE_API int bide_deferred_nack(struct bide_policy *p,
                                 const struct bide_deferred *d,
                                 const char *reason);
 
-/* Extends the lease to defer_lease from now.  Errors as ack; an expired lease
- * cannot be extended. */
+/* Gives back work that was not tried: it is due at once, and this time does not
+ * count.  Errors as ack. */
+BIDE_API int bide_deferred_release(struct bide_policy *p,
+                                   const struct bide_deferred *d);
+
+/* Extends a lease that has not expired to defer_lease from now, else as ack. */
 BIDE_API int bide_deferred_extend(struct bide_policy *p,
                                   struct bide_deferred *d);
 

@@ -361,6 +361,22 @@ bide_deferred_free(struct bide_deferred *d)
 /* ---- ending a lease ---- */
 
 int
+bide_deferred_next_ns(struct bide_policy *p, uint64_t *out_ns)
+{
+    struct deferred *queue;
+    int rc;
+
+    if (!p || !out_ns) {
+        return BIDE_EINVAL;
+    }
+    running_begin(p->bide);
+    rc = open_queue(p->bide, &queue);
+    rc = rc ? rc : deferred_next_ns(queue, p->name, NULL, out_ns);
+    running_end(p->bide);
+    return rc;
+}
+
+int
 bide_deferred_ack(struct bide_policy *p, const struct bide_deferred *d)
 {
     struct deferred *queue;
@@ -376,9 +392,10 @@ bide_deferred_ack(struct bide_policy *p, const struct bide_deferred *d)
     return rc;
 }
 
-int
-defer_give_back(struct bide_policy *p, const struct bide_deferred *d,
-                bool tried, const char *reason)
+/* Gives work back: due after the wait of the policy, or at once. */
+static int
+give_back(struct bide_policy *p, const struct bide_deferred *d, bool waits,
+          bool tried, const char *reason)
 {
     struct defer_rules rules;
     struct deferred *queue;
@@ -389,7 +406,9 @@ defer_give_back(struct bide_policy *p, const struct bide_deferred *d,
     }
     running_begin(p->bide);
     rc = open_queue_and_rules(p, &queue, &rules);
-    rc = rc ? rc : deferred_nack(queue, d->id, d->lease, &rules, tried, reason);
+    rc = rc ? rc
+            : deferred_nack(queue, d->id, d->lease, waits ? &rules : NULL,
+                            tried, reason);
     if (!rc) {
         announce_arrival(p); /* it may be due earlier than sleepers expect */
     }
@@ -398,10 +417,23 @@ defer_give_back(struct bide_policy *p, const struct bide_deferred *d,
 }
 
 int
+defer_give_back(struct bide_policy *p, const struct bide_deferred *d,
+                bool tried, const char *reason)
+{
+    return give_back(p, d, true, tried, reason);
+}
+
+int
 bide_deferred_nack(struct bide_policy *p, const struct bide_deferred *d,
                    const char *reason)
 {
-    return defer_give_back(p, d, true, reason);
+    return give_back(p, d, true, true, reason);
+}
+
+int
+bide_deferred_release(struct bide_policy *p, const struct bide_deferred *d)
+{
+    return give_back(p, d, false, false, NULL);
 }
 
 int

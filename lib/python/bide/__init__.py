@@ -25,7 +25,7 @@ except ImportError as _error:
 
 from . import outcomes
 from ._block import Attempt
-from ._deferred import DeferredWork
+from ._deferred import Deferred, DeferredWork
 from ._policy import Policy, Work, policy
 from ._registry import Registry, configure, declare
 from ._result import Error, Failed, Refused, Result
@@ -37,7 +37,7 @@ RegistryError = _bide.RegistryError
 __version__: str = _bide.VERSION
 
 __all__ = [
-    "Attempt", "AttemptInfo", "DeferredWork", "Error", "Failed", "Outcome", "Policy", "Refused",
-    "Registry", "RegistryError", "Result", "Work", "app", "attempt", "configure", "curl",
+    "Attempt", "AttemptInfo", "Deferred", "DeferredWork", "Error", "Failed", "Outcome", "Policy",
+    "Refused", "Registry", "RegistryError", "Result", "Work", "app", "attempt", "configure", "curl",
     "declare", "dns", "errno", "exit", "grpc", "http", "ok", "outcomes", "policy", "testing",
 ]

@@ -2,8 +2,7 @@
 from __future__ import annotations
 
 import logging
-import time
-from typing import Any, Iterator, Optional
+from typing import Any, Optional
 
 from . import _bide
 
@@ -13,10 +12,19 @@ _log = logging.getLogger("bide")
 class DeferredWork:
     """A piece of work, leased to this consumer.  `with work:` reports it as done, or
     after an exception as not done: the exception is logged, and the work is due again
-    later.  A piece that nobody reports is due again when its lease expires."""
+    later.  A piece that nobody reports is due again when its lease expires.
+    `async with work:` is the same, and reports in a thread: reports wait for the disk."""
 
     __slots__ = ("_box", "_policy", "is_reported", "id", "data", "type", "key", "attempts",
                  "stored", "last_error")
+
+    id: int
+    data: bytes
+    type: str
+    key: str
+    attempts: int  # how often it was taken, with this time
+    stored: float  # seconds since 1970
+    last_error: str
 
     def __init__(self, policy: Any, values: Any) -> None:
         self._policy, self.is_reported = policy, False
@@ -53,15 +61,57 @@ class DeferredWork:
                      self.attempts, exc_info=error)
         return True
 
+    async def __aenter__(self) -> "DeferredWork":
+        return self
 
-def take_all(policy: Any, wait: Optional[float]) -> Iterator[DeferredWork]:
-    """Yields work until none was due for `wait` seconds."""
-    end = None if wait is None else time.monotonic() + wait
-    while True:
-        left = 5.0 if end is None else max(0.0, end - time.monotonic())
-        taken = _bide.take(policy._handle(), left)
-        if taken:
-            yield DeferredWork(policy, taken)
-            end = None if wait is None else time.monotonic() + wait
-        elif end is not None and time.monotonic() >= end:
-            return
+    async def __aexit__(self, kind: Any, error: Optional[BaseException], trace: Any) -> bool:
+        from ._loop import do_in_thread  # pylint: disable=import-outside-toplevel
+
+        if kind is GeneratorExit:  # its loop has ended
+            return self.__exit__(kind, error, trace)
+        return await do_in_thread(self.__exit__, kind, error, trace)
+
+
+class Deferred:
+    """The work of a policy that is due, for `for` and `async for`."""
+
+    def __init__(self, policy: Any, wait: Optional[float]) -> None:
+        self._policy, self._wait = policy, wait
+
+    def now(self) -> float:
+        """Returns the time of the policy's registry, in seconds."""
+        return _bide.now(self._policy._registry()._box)
+
+    def end(self) -> float:
+        """Returns the time at which waiting for the next piece ends."""
+        return float("inf") if self._wait is None else self.now() + self._wait
+
+    def __iter__(self) -> "Deferred":
+        return self
+
+    def __next__(self) -> DeferredWork:
+        end = self.end()
+        while True:
+            left = min(5.0, end - self.now())
+            taken = _bide.take(self._policy._handle(), left)
+            if taken:
+                return DeferredWork(self._policy, taken)
+            if self.now() >= end:
+                raise StopIteration
+
+    def __aiter__(self) -> "Deferred":
+        return self
+
+    async def __anext__(self) -> DeferredWork:
+        from ._loop import Taking  # pylint: disable=import-outside-toplevel
+
+        end = self.end()
+        while True:
+            taking = Taking(self._policy)
+            taken = await taking.take()
+            if taken:
+                return DeferredWork(self._policy, taken)
+            left = end - self.now()
+            if left <= 0:
+                raise StopAsyncIteration
+            await taking.wait(left)

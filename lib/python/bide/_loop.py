@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from typing import Any, Dict, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from . import _bide
 from ._result import Result, result_of
@@ -22,26 +22,32 @@ class Listener:
         self.process = os.getpid()
         self.watch = _bide.watch(registry)
         self._fd = _bide.watch_fd(self.watch)
-        self._waiting: Set[asyncio.Future[None]] = set()
+        self._waiting: Dict[asyncio.Future[None], bool] = {}  # is woken by each ring
+        self.rings = 0
 
     def _ring(self) -> None:
-        if _bide.watch_clear(self.watch):
-            for future in self._waiting:
+        self.rings += 1
+        is_for_calls = _bide.watch_clear(self.watch)
+        for future, is_for_all in self._waiting.items():
+            if is_for_all or is_for_calls:
                 _wake(future)
 
-    async def sleep(self, seconds: float) -> None:
-        """Sleeps until the time is over or the watch rings."""
+    async def sleep(self, seconds: float, rings: Optional[int] = None) -> None:
+        """Sleeps until the time is over or the watch rings for calls; with a number of
+        rings, until there is another one, also for arrivals of deferred work."""
+        if rings not in (None, self.rings):
+            return
         loop = asyncio.get_running_loop()
         future = loop.create_future()
         timer = loop.call_later(seconds, _wake, future)
         if not self._waiting:
             loop.add_reader(self._fd, self._ring)
-        self._waiting.add(future)
+        self._waiting[future] = rings is not None
         try:
             await future
         finally:
             timer.cancel()
-            self._waiting.discard(future)
+            del self._waiting[future]
             if not self._waiting:
                 loop.remove_reader(self._fd)
 
@@ -92,6 +98,69 @@ async def wait(call: Any) -> int:
         if state != WAIT:
             return state
 
+
+# ---- deferred work ----
+
+async def do_in_thread(function: Any, *args: Any) -> Any:
+    """Calls a function in a thread.  A task that is cancelled waits for its end."""
+    task = asyncio.ensure_future(asyncio.to_thread(function, *args))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.done():
+            await asyncio.wait([task])
+        raise
+
+
+class Taking:
+    """Takes a piece of deferred work in a thread: leases wait for the disk.  If the task
+    is cancelled meanwhile, what was taken is released: it was not tried."""
+
+    def __init__(self, policy: Any) -> None:
+        self._handle = policy._handle()
+        self._registry = policy._registry()._box
+        self._listener = listener_of(self._registry)
+        self._rings = self._listener.rings if self._listener else 0
+        self._taken: List[Any] = []
+        self._due = 0.0
+        self._is_cancelled = False
+
+    def _run(self) -> None:
+        taken = _bide.take(self._handle, 0)
+        if taken:
+            self._taken.append(taken)
+            if self._is_cancelled:
+                self._release()
+        else:
+            self._due = _bide.due(self._handle)
+
+    def _release(self) -> None:
+        self._is_cancelled = True
+        try:
+            _bide.release(self._taken.pop()[0])
+        except (IndexError, _bide.RegistryError):  # not taken, or its lease will expire
+            pass
+
+    async def take(self) -> Any:
+        """Returns what _bide.take returns."""
+        try:
+            await asyncio.to_thread(self._run)
+        except BaseException:
+            self._release()
+            raise
+        return self._taken.pop() if self._taken else None
+
+    async def wait(self, seconds: float) -> None:
+        """Sleeps until work may be due, at most for a time."""
+        seconds = min(seconds, self._due, 5.0)
+        if self._listener:
+            await self._listener.sleep(seconds, self._rings)
+        else:
+            _bide.advance(self._registry, seconds)
+            await asyncio.sleep(0)
+
+
+# ---- attempts ----
 
 class Limit:
     """Cancels the code of a block of the running task after some seconds."""

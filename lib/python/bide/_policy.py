@@ -5,12 +5,12 @@ import functools
 import inspect
 import re
 import types
-from typing import (TYPE_CHECKING, Any, Callable, Coroutine, Dict, Iterator, NamedTuple, Optional,
+from typing import (TYPE_CHECKING, Any, Callable, Coroutine, Dict, NamedTuple, Optional,
                     Tuple, TypeVar, Union, overload)
 
 from . import _bide, _registry
 from ._block import AsyncBlock, Block
-from ._deferred import DeferredWork, take_all
+from ._deferred import Deferred
 from ._result import Result, result_of
 from ._run import continue_sync, run_sync
 from .outcomes import Outcome
@@ -175,11 +175,12 @@ class Policy:
         """Stores work durably, to be done later, and returns its id."""
         return _bide.defer(self._handle(), data, type, key, delay)
 
-    def deferred(self, wait: Optional[float] = 0) -> Iterator[DeferredWork]:
+    def deferred(self, wait: Optional[float] = 0) -> Deferred:
         """Yields work of the policy that is due, each piece under a lease:
-        `for work in policy.deferred(): with work: ...`.  Ends when none was due for
-        `wait` seconds; None: never."""
-        return take_all(self, wait)
+        `for work in policy.deferred(): with work: ...`, and for coroutines
+        `async for work in policy.deferred(): async with work: ...`.  Ends when none was
+        due for `wait` seconds; None: never."""
+        return Deferred(self, wait)
 
     # ---- what the policy is ----
 

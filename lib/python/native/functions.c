@@ -483,6 +483,18 @@ FUNCTION(return_work)
     return none_or_error(rc);
 }
 
+/* release(work): it was not tried. */
+FUNCTION(release_work)
+{
+    struct box *w;
+    int rc;
+
+    PARSE("O&", as_work, &w);
+    UNLOCKED(w->owner->owner,
+             rc = bide_deferred_release(w->owner->pointer, w->pointer));
+    return none_or_error(rc);
+}
+
 FUNCTION(extend)
 {
     struct box *w;
@@ -492,6 +504,19 @@ FUNCTION(extend)
     UNLOCKED(w->owner->owner,
              rc = bide_deferred_extend(w->owner->pointer, w->pointer));
     return none_or_error(rc);
+}
+
+/* due(handle): seconds until the next work is due, or a lease ends. */
+FUNCTION(read_due)
+{
+    struct box *h;
+    uint64_t ns;
+    int rc;
+
+    PARSE("O&", as_handle, &h);
+    UNLOCKED(h->owner, rc = bide_deferred_next_ns(h->pointer, &ns));
+    return rc ? set_error(rc)
+              : PyFloat_FromDouble(seconds_until(h->owner->pointer, ns));
 }
 
 /* ---- others ---- */
@@ -552,7 +577,9 @@ PyMethodDef native_functions[] = {
     {"take", take, METH_VARARGS, NULL},
     {"ack", acknowledge, METH_VARARGS, NULL},
     {"nack", return_work, METH_VARARGS, NULL},
+    {"release", release_work, METH_VARARGS, NULL},
     {"extend", extend, METH_VARARGS, NULL},
+    {"due", read_due, METH_VARARGS, NULL},
     {"outcome_name", name_outcome, METH_VARARGS, NULL},
     {"change_epoch", change_epoch, METH_VARARGS, NULL},
     {"note_fork", note_fork, METH_VARARGS, NULL},

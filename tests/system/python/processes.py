@@ -1,5 +1,5 @@
-"""Threads, forked processes, signals, hooks and deferred work, with a registry in
-the file system; leaks."""
+"""Threads, forked processes, signals and hooks, with a registry in the file system;
+leaks."""
 import json
 import signal
 import subprocess
@@ -246,72 +246,6 @@ class Hooks(fixture.RegistryCase):
                 print("interrupted")
             """)
         self.assertEqual(output.strip(), "interrupted")
-
-
-class Deferred(fixture.RegistryCase):
-    def test_work_is_stored_and_consumed(self):
-        output = self.python("""
-            later = bide.policy("later")
-            one = later.defer(b"one", type="text/plain", key="1")
-            assert later.defer(b"again", key="1") == one
-            later.defer(b"two")
-            for work in later.deferred():
-                with work:
-                    print(work.data, work.type, work.key, work.attempts, work.id == one)
-            assert not list(later.deferred())
-            """)
-        self.assertEqual(output.splitlines(), ["b'one' text/plain 1 1 True", "b'two'   1 False"])
-
-    def test_a_failed_call_stores_its_work(self):
-        output = self.python("""
-            def fail(order):
-                raise ConnectionResetError
-            later = bide.policy("later", work=lambda order: bide.Work(order.encode(), key=order))
-            result = later.run(fail, "A1")
-            print(result.end, result.deferred_id > 0)
-            try:
-                later(fail)("A2")
-            except ConnectionResetError as error:
-                print(getattr(error, "__notes__", ["deferred as"])[0].count("deferred as"))
-            print(sorted(work.data for work in later.deferred()))
-            """)
-        self.assertEqual(output.splitlines(), ["deferred True", "1", "[b'A1', b'A2']"])
-
-    def test_an_exception_returns_the_work(self):
-        output = self.python("""
-            import logging
-            logging.basicConfig(format="%(message)s")
-            later = bide.policy("later")
-            later.defer(b"work")
-            for work in later.deferred():
-                with work:
-                    raise ValueError("bad")
-            print("done")
-            """)
-        self.assertIn("later: deferred work ", output)
-        self.assertIn("ValueError: bad", output)
-        shown = json.loads(self.bide("deferred", "list", "later", "--json"))
-        self.assertIn("ValueError: bad", json.dumps(shown))
-
-    def test_a_consumer_waits_for_work(self):
-        process = self.start("""
-            for work in bide.policy("later").deferred(wait=None):
-                with work:
-                    print(work.data.decode(), flush=True)
-            """)
-        self.python("bide.policy('later').defer(b'late')")
-        self.until(process, "late")
-        process.send_signal(signal.SIGINT)
-        self.assertIn("KeyboardInterrupt", process.communicate(timeout=60)[0])
-
-    def test_work_that_is_too_large(self):
-        output = self.python("""
-            try:
-                bide.policy("later").defer(b"x" * 2**21)
-            except ValueError as error:
-                print(error)
-            """)
-        self.assertEqual(output.strip(), "invalid argument")
 
 
 class Places(fixture.RegistryCase):

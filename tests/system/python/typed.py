@@ -35,6 +35,11 @@ async def main() -> None:
     reveal_type(Shop().sell("x"))  # int
     reveal_type(pay.run(charge, "x"))  # Result[builtins.float]
     reveal_type(await pay.run(fetch, "x"))  # Result[builtins.bytes]
+    for work in pay.deferred():
+        reveal_type(work)  # DeferredWork
+    async for work in pay.deferred(wait=None):
+        async with work:
+            reveal_type(work.data)  # bytes
     async for attempt in pay:
         with attempt:
             reveal_type(attempt.number)  # int

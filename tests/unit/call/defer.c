@@ -311,6 +311,52 @@ waits_and_leases_follow_the_present_policy(void **state)
 }
 
 static void
+an_event_loop_knows_when_work_is_due(void **state)
+{
+    struct scene *s = *state;
+    struct bide_work later = {.bytes = "x", .length = 1, .delay_ns = SECOND};
+    struct bide_policy *p;
+    struct bide_deferred *d;
+    uint64_t next = 1;
+
+    scene_start(s, shop);
+    p = scene_policy(s, "mail");
+    assert_int_equal(bide_deferred_next_ns(NULL, &next), BIDE_EINVAL);
+    assert_int_equal(bide_deferred_next_ns(p, NULL), BIDE_EINVAL);
+    assert_int_equal(next, 1);
+    assert_int_equal(bide_deferred_next_ns(p, &next), 0);
+    assert_true(next == UINT64_MAX);
+    assert_int_equal(bide_defer(p, &later, NULL), 0);
+    assert_int_equal(bide_deferred_next_ns(p, &next), 0);
+    assert_int_equal(next, s->now + SECOND);
+    s->now = next;
+    assert_int_equal(take_now(s, "mail", &d), 1);
+    assert_int_equal(bide_deferred_next_ns(p, &next), 0);
+    assert_int_equal(next, d->lease_ends_boottime_ns);
+    bide_deferred_free(d);
+}
+
+static void
+released_work_is_due_at_once_and_was_not_tried(void **state)
+{
+    struct scene *s = *state;
+    struct bide_policy *p;
+    struct bide_deferred *d;
+
+    scene_start(s, shop);
+    p = scene_policy(s, "mail");
+    assert_int_equal(bide_deferred_release(p, NULL), BIDE_EINVAL);
+    assert_int_equal(bide_defer(p, TEXT("hi"), NULL), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(take_now(s, "mail", &d), 1);
+        assert_int_equal(d->attempts, 1);
+        assert_int_equal(bide_deferred_release(p, d), 0);
+        assert_int_equal(bide_deferred_release(p, d), BIDE_ELEASE);
+        bide_deferred_free(d);
+    }
+}
+
+static void
 a_lease_expires_by_the_callers_clock(void **state)
 {
     struct scene *s = *state;
@@ -516,6 +562,8 @@ main(void)
         SCENE(a_refused_step_stores_its_work),
         SCENE(scopes_share_their_policys_work),
         SCENE(waits_and_leases_follow_the_present_policy),
+        SCENE(an_event_loop_knows_when_work_is_due),
+        SCENE(released_work_is_due_at_once_and_was_not_tried),
         SCENE(a_lease_expires_by_the_callers_clock),
         SCENE(a_wait_for_work_ends_at_its_time),
         SCENE(invalid_arguments_are_refused),
