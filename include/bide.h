@@ -469,7 +469,7 @@ BIDE_API int bide_deferred_take(struct bide_policy *p, uint64_t wait_until_ns,
 
 /* Sets *out_ns to the time at which the policy's next work is due, or a lease
  * ends; UINT64_MAX: never.  An event loop takes work then, when a watch is
- * readable (also if its clear returns 0), and every 5 s.  Else as bide_defer. */
+ * readable (also if clearing returns 0), and every 5 s.  Errors as take. */
 BIDE_API int bide_deferred_next_ns(struct bide_policy *p, uint64_t *out_ns);
 
 /* Reports that the work is done, and removes it durably; `p` is its policy.
