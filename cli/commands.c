@@ -63,7 +63,7 @@ const struct command commands[] = {
      .help = "apply policy files, atomically",
      .run = apply_command, .registry = REGISTRY_NEEDED, .least = 1, .most = -1,
      .options = EDITS | TAKES(FOR) | TAKES(PRUNE) | TAKES(DRY_RUN) |
-         TAKES(VERBOSE) | TAKES(JSON),
+         TAKES(PREVIEW) | TAKES(VERBOSE) | TAKES(JSON),
      .examples = "bide apply shop.ini --note \"first rules\"\n"
                  "bide apply policies/ --prune --dry-run\n"
                  "bide export mail | bide apply -\n"},
@@ -115,7 +115,8 @@ const struct command commands[] = {
     {.name = "unset", .usage = "NAME KEY...", .section = SECTION_POLICIES,
      .help = "remove keys, so that the inherited or default value applies",
      .run = unset_command, .registry = REGISTRY_NEEDED, .least = 2, .most = -1,
-     .options = EDITS | TAKES(JSON) | TAKES(FOR) | TAKES(DRY_RUN),
+     .options = EDITS | TAKES(JSON) | TAKES(FOR) | TAKES(DRY_RUN) |
+         TAKES(PREVIEW),
      .examples = "bide unset mail wait_max\n"
                  "bide unset payments deadline --dry-run\n"},
     {.name = "edit", .usage = "NAME", .section = SECTION_POLICIES,
@@ -151,7 +152,7 @@ const struct command commands[] = {
      .run = rollback_command, .registry = REGISTRY_NEEDED,
      .least = 1, .most = 2,
      .options = EDITS | TAKES(JSON) | TAKES(FOR) | TAKES(DRY_RUN) |
-         TAKES(LAYER),
+         TAKES(PREVIEW) | TAKES(LAYER),
      .examples = "bide rollback payments --layer 3\n"
                  "bide rollback payments --note \"the gateway is back\"\n"
                  "bide rollback payments 1 --dry-run\n"},

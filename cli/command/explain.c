@@ -109,6 +109,11 @@ explain_policy(const struct failure *f, struct explained *out)
         WHY(out, "%s: nothing to undo: no version is before %u", f->name,
             f->version);
         break;
+    case FAILURE_PREVIEWED:
+        WHY(out, "policies were changed since this preview: nothing was "
+                 "changed");
+        TO_DO(out, "see: bide log --most 5; then try again");
+        break;
     case FAILURE_TEXT:
         WHY(out, "%s: the text of version %u is damaged", f->name, f->version);
         break;

@@ -208,7 +208,7 @@ _bide_choose() {
         operands=:
         ;;
     'apply')
-        options='--prune --dry-run --note --if-version --for --verbose --json --dir --help'
+        options='--prune --dry-run --preview --note --if-version --for --verbose --json --dir --help'
         operands=_bide_files
         ;;
     'validate')
@@ -236,7 +236,7 @@ _bide_choose() {
         operands=_bide_names_then_keys
         ;;
     'unset')
-        options='--dry-run --note --if-version --for --json --dir --help'
+        options='--dry-run --preview --note --if-version --for --json --dir --help'
         operands=_bide_names_then_keys
         ;;
     'edit')
@@ -256,7 +256,7 @@ _bide_choose() {
         operands=_bide_names
         ;;
     'rollback')
-        options='--dry-run --note --if-version --for --layer --json --dir --help'
+        options='--dry-run --preview --note --if-version --for --layer --json --dir --help'
         operands=_bide_names_then_versions
         ;;
     'diff')

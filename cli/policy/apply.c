@@ -282,7 +282,8 @@ print_results(const struct admin_results *results, bool dry_run, bool all)
 }
 
 static void
-print_summary(const size_t counts[DID_COUNT], size_t policies, bool dry_run)
+print_summary(const size_t counts[DID_COUNT], size_t policies, bool dry_run,
+              bool preview)
 {
     bool any = false;
 
@@ -294,14 +295,16 @@ print_summary(const size_t counts[DID_COUNT], size_t policies, bool dry_run)
             any = true;
         }
     }
-    puts(!any ? ", 0 changed" : dry_run ? "; nothing was changed" : "");
+    puts(!any                  ? ", 0 changed"
+         : dry_run && !preview ? "; nothing was changed"
+                               : "");
 }
 
 static int
-report_apply(struct command_line *line, const struct change *c,
+report_apply(struct command_line *line, struct change *c,
              const struct admin_results *results, size_t policies)
 {
-    bool dry_run = line->option[OPTION_DRY_RUN] != NULL;
+    bool dry_run = c->change.dry_run;
     bool all = line->option[OPTION_VERBOSE] != NULL;
     size_t counts[DID_COUNT] = {0};
     uint64_t now_ns = clock_realtime_ns();
@@ -319,12 +322,13 @@ report_apply(struct command_line *line, const struct change *c,
         print_results(results, dry_run, all)) {
         return say_no_memory();
     }
-    print_summary(counts, policies, dry_run);
+    print_summary(counts, policies, dry_run, c->preview);
     if (changes > 0 && c->change.for_ns > 0) {
         printf("until %s\n", when_write_until(end_ns, now_ns).text);
     }
     change_print_told(c, results);
     change_say_covers(results);
+    change_preview(line, c, results);
     return STATUS_DONE;
 }
 
@@ -342,9 +346,9 @@ refuse_source(struct command_line *line, const struct source *s, int rc,
 }
 
 static int
-apply_source(struct command_line *line, struct source *s,
-             const struct change *c)
+apply_source(struct command_line *line, struct change *c, void *arg)
 {
+    struct source *s = arg;
     const char **files = calloc(s->all.count + 1, sizeof(*files));
     struct admin_results results = {0};
     struct faults faults = {0};
@@ -394,7 +398,7 @@ apply_command(struct command_line *line)
                            "there are %zu",
                            s.all.count);
     } else {
-        status = apply_source(line, &s, &change);
+        status = change_make(line, &change, apply_source, &s);
     }
     change_end(&change);
     source_free(&s);

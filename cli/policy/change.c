@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/read.h"
 #include "base/clock.h"
 #include "base/duration.h"
 #include "cli/command/number.h"
@@ -128,4 +129,20 @@ change_print_told(const struct change *c, const struct admin_results *results)
         printf("%u waiting %s decided again\n", told,
                text_plural(told, "call", "calls"));
     }
+}
+
+int
+change_find(void *side, const char *name, const struct policy_text **out)
+{
+    const struct change_side *s = side;
+
+    for (size_t i = 0; i < s->results->count; i++) {
+        const struct admin_result *r = &s->results->list[i];
+
+        if (strcmp(r->name, name) == 0 && (r->was || r->is)) {
+            *out = s->after ? r->is : r->was;
+            return *out ? 0 : BIDE_ENOPOLICY;
+        }
+    }
+    return admin_find(s->registry, name, out);
 }

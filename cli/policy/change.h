@@ -17,6 +17,7 @@ struct change {
                                            or ends that; NULL: none */
     const struct admin_setting *set;    /* all that are set or unset */
     size_t set_count;
+    bool preview; /* a dry run, which change_preview() follows */
 };
 
 /* Reads --note, --if-version, --for and --dry-run, and finds the author.
@@ -24,6 +25,25 @@ struct change {
  * moved. change_end() frees its contents. */
 int change_begin(struct command_line *line, struct change *out);
 void change_end(struct change *c);
+
+/* Makes a change by `make`, a command.  With --preview a dry run of it shows
+ * the change first, and a question on a terminal comes between. */
+int change_make(struct command_line *line, struct change *c,
+                int (*make)(struct command_line *line, struct change *c,
+                            void *arg),
+                void *arg);
+/* After the results of a dry run: shows the waits, and the last hour as it was
+ * and as it would have been, of the policies that change. */
+void change_preview(struct command_line *line, struct change *c,
+                    const struct admin_results *results);
+
+/* The policies before a change, or after it; finds one. */
+struct change_side {
+    struct admin *registry;
+    const struct admin_results *results;
+    bool after;
+};
+int change_find(void *side, const char *name, const struct policy_text **out);
 
 /* Writes the author's name, or a number; returns the real uid.  In author.c. */
 uint32_t author_find(char *name, size_t size);

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "admin/change.h"
 #include "admin/read.h"
@@ -27,41 +26,19 @@
 
 /* ---- results ---- */
 
-/* The policies before the change, or after it. */
-struct side {
-    struct admin *registry;
-    const struct admin_results *results;
-    bool after;
-};
-
-static int
-find_on_side(void *arg, const char *name, const struct policy_text **out)
-{
-    const struct side *s = arg;
-
-    for (size_t i = 0; i < s->results->count; i++) {
-        const struct admin_result *r = &s->results->list[i];
-
-        if (r->is && r->was && strcmp(r->name, name) == 0) {
-            *out = s->after ? r->is : r->was;
-            return 0;
-        }
-    }
-    return admin_find(s->registry, name, out);
-}
-
 static void
-put_value(struct table *t, struct side *s, const struct policy_text *text,
-          const struct key *key, const char *own)
+put_value(struct table *t, struct change_side *s,
+          const struct policy_text *text, const struct key *key,
+          const char *own)
 {
-    char *silent = own ? NULL : difference_silent(text, key, find_on_side, s);
+    char *silent = own ? NULL : difference_silent(text, key, change_find, s);
 
     table_cell(t, s->after ? 3 : 1, "%s", own ? own : silent ? silent : "?");
     free(silent);
 }
 
 static int
-print_keys(struct side *s, const struct admin_result *r)
+print_keys(struct change_side *s, const struct admin_result *r)
 {
     static const struct table_column columns[] = {
         {"", 0}, {"", TABLE_WRAP}, {"", 0}, {"", TABLE_WRAP}};
@@ -85,7 +62,7 @@ print_keys(struct side *s, const struct admin_result *r)
 }
 
 static int
-print_result(struct side *s, const struct admin_result *r)
+print_result(struct change_side *s, const struct admin_result *r)
 {
     switch (r->did) {
     case ADMIN_UNCHANGED:
@@ -244,13 +221,13 @@ put_result(struct json *j, const struct admin_result *r)
 }
 
 int
-edit_report(struct command_line *line, const struct change *c,
+edit_report(struct command_line *line, struct change *c,
             struct admin_results *results, const struct faults *faults)
 {
     struct json *j = line->option[OPTION_JSON] ? json_object_new() : NULL;
     struct json *array = json_in_array(j, "policies");
-    struct side sides[] = {{line->registry, results, false},
-                           {line->registry, results, true}};
+    struct change_side sides[] = {{line->registry, results, false},
+                                  {line->registry, results, true}};
     int rc = 0;
 
     for (size_t i = 0; i < results->count && !c->change.dry_run; i++) {
@@ -281,10 +258,11 @@ edit_report(struct command_line *line, const struct change *c,
     }
     if (!j) {
         change_print_told(c, results);
-        if (c->change.dry_run && !*line->option[OPTION_DRY_RUN]) {
+        if (c->change.dry_run && !c->preview) {
             puts("--dry-run: nothing was changed");
         }
         change_say_covers(results);
+        change_preview(line, c, results);
     } else if (json_out(j)) {
         rc = BIDE_ENOMEM;
     }
@@ -293,7 +271,7 @@ edit_report(struct command_line *line, const struct change *c,
 }
 
 int
-edit_end(struct command_line *line, const struct change *c, int rc,
+edit_end(struct command_line *line, struct change *c, int rc,
          struct admin_results *results, struct faults *faults)
 {
     const char *name = line->operands[0];
@@ -310,14 +288,29 @@ edit_end(struct command_line *line, const struct change *c, int rc,
 
 /* ---- the commands ---- */
 
+/* Is a change of the first operands, `arg` their number. */
+static int
+change_keys(struct command_line *line, struct change *c, void *arg)
+{
+    struct admin_results results = {0};
+    struct faults faults = {0};
+    int rc = admin_change_each(
+        line->registry, &c->change, (const char *const *)line->operands,
+        *(size_t *)arg, c->set, c->set_count, &results, &faults);
+
+    if (rc == BIDE_EINPUT && !c->set && faults_any(&faults)) {
+        say("%s: cannot be deleted: other policies extend it",
+            line->operands[0]);
+    }
+    return edit_end(line, c, rc, &results, &faults);
+}
+
 int
 edit_keys(struct command_line *line, size_t names,
           const struct admin_setting *settings, size_t count, bool undo)
 {
-    struct admin_results results = {0};
-    struct faults faults = {0};
     struct change c;
-    int rc, status = change_begin(line, &c);
+    int status = change_begin(line, &c);
 
     if (status == 0 && names > 1 && c.change.if_version) {
         status = say_usage(line, "--if-version: only with one policy");
@@ -331,14 +324,7 @@ edit_keys(struct command_line *line, size_t names,
         }
     }
     if (status == 0) {
-        rc = admin_change_each(line->registry, &c.change,
-                               (const char *const *)line->operands, names,
-                               settings, count, &results, &faults);
-        if (rc == BIDE_EINPUT && !settings && faults_any(&faults)) {
-            say("%s: cannot be deleted: other policies extend it",
-                line->operands[0]);
-        }
-        status = edit_end(line, &c, rc, &results, &faults);
+        status = change_make(line, &c, change_keys, &names);
     }
     change_end(&c);
     return status;
@@ -369,98 +355,10 @@ edit_first_operand(struct command_line *line, bool set)
     return status;
 }
 
-/* ---- set --preview ---- */
-
-/* Runs a command below `title` for the policy, with or without KEY=VALUE, and
- * an option, whose value "preview" says that the user did not give it; it may
- * change the operands, so it has its own. */
-static int
-run_for_preview(struct command_line *line, const char *title, command_fn *run,
-                bool changed, enum option option)
-{
-    struct command_line of = *line;
-    char **operands = calloc((size_t)line->count + 1, sizeof(*operands));
-    int status = operands ? 0 : say_no_memory();
-
-    of.operands = operands;
-    of.option[OPTION_PREVIEW] = NULL;
-    of.option[OPTION_FOR] =
-        run == set_command ? line->option[OPTION_FOR] : NULL;
-    of.option[option] = "preview";
-    of.count = changed ? line->count : 1;
-    for (int i = 0; i < of.count && !status; i++) {
-        operands[i] = strdup(line->operands[i]);
-        status = operands[i] ? 0 : say_no_memory();
-    }
-    fputs(title, stdout);
-    fflush(stdout);
-    status = status ? status : run(&of);
-    for (int i = 0; operands && i < of.count; i++) {
-        free(operands[i]);
-    }
-    free(operands);
-    return status;
-}
-
-/* Asks on a terminal whether to do it.  Returns 0, or the exit status. */
-static int
-ask_to_change(void)
-{
-    bool can_ask = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
-    char answer[16];
-
-    if (can_ask) {
-        fflush(stdout); /* which keeps a line that is not complete */
-        fputs("\nChange it? [y/N] ", stderr);
-        if (fgets(answer, sizeof(answer), stdin) && *answer == 'y') {
-            return 0;
-        }
-    }
-    puts(can_ask
-             ? "nothing was changed"
-             : "\nWithout a terminal to ask on, --preview changes nothing.");
-    return STATUS_NO;
-}
-
-/* Shows the change, the waits, and the last hour as it was and as it would have
- * been, and makes the change if the user wants it. */
-static int
-preview_then_set(struct command_line *line)
-{
-    char version[16];
-    struct record r;
-    int status = say_unless_found(line->registry, line->operands[0], &r);
-
-    if (status) {
-        return status;
-    }
-    snprintf(version, sizeof(version), "%u", r.version);
-    record_free(&r);
-    status = run_for_preview(line, "", set_command, true, OPTION_DRY_RUN);
-    if (status) {
-        return status;
-    }
-    run_for_preview(line, "\nNow:\n", preview_command, false, OPTION_PREVIEW);
-    run_for_preview(line, "\nChanged:\n", preview_command, true,
-                    OPTION_PREVIEW);
-    run_for_preview(line, "\nThe last hour:\n", simulate_command, true,
-                    OPTION_REPLAY);
-    status = ask_to_change();
-    if (!line->option[OPTION_IF_VERSION]) {
-        line->option[OPTION_IF_VERSION] = version;
-    }
-    return status ? status : edit_first_operand(line, true);
-}
-
 int
 set_command(struct command_line *line)
 {
-    if (!line->option[OPTION_PREVIEW]) {
-        return edit_first_operand(line, true);
-    }
-    return line->option[OPTION_JSON] || line->option[OPTION_DRY_RUN]
-               ? say_usage(line, "--preview: without --json and --dry-run")
-               : preview_then_set(line);
+    return edit_first_operand(line, true);
 }
 
 int
@@ -475,11 +373,12 @@ delete_command(struct command_line *line)
     return edit_keys(line, (size_t)line->count, NULL, 0, false);
 }
 
-/* Restores `version`; 0: undoes the newest change, or ends a layer. */
+/* Restores the version `arg`; 0: undoes the newest change, or ends a layer. */
 static int
-roll_back(struct command_line *line, const struct change *c, uint32_t version)
+roll_back(struct command_line *line, struct change *c, void *arg)
 {
     const char *name = line->operands[0];
+    uint32_t version = *(uint32_t *)arg;
     struct admin_results results = {0};
     struct faults faults = {0};
     int rc = admin_rollback(line->registry, &c->change, name, version, &results,
@@ -518,7 +417,7 @@ rollback_command(struct command_line *line)
         status = say_usage(line, "--layer: only without VERSION and --for");
     }
     if (status == 0) {
-        status = roll_back(line, &c, version);
+        status = change_make(line, &c, roll_back, &version);
     }
     change_end(&c);
     return status;

@@ -21,12 +21,12 @@ int edit_keys(struct command_line *line, size_t names,
 
 /* Prints the result of a change of the first operand or, if `rc` is not 0, why
  * it failed; frees the results and faults.  Returns the exit status. */
-int edit_end(struct command_line *line, const struct change *c, int rc,
+int edit_end(struct command_line *line, struct change *c, int rc,
              struct admin_results *results, struct faults *faults);
 
 /* Prints the result of a change, and frees the results.  `faults` NULL, or the
  * warnings that are added to the JSON. */
-int edit_report(struct command_line *line, const struct change *c,
+int edit_report(struct command_line *line, struct change *c,
                 struct admin_results *results, const struct faults *faults);
 
 #endif

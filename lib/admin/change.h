@@ -22,6 +22,7 @@ struct admin_change {
     uint32_t uid;           /* the real one of the process */
     const char *command;    /* "bide set", shown to writers that wait for it */
     uint32_t if_version;    /* required version; 0: any */
+    uint64_t if_txn;        /* required state: results.txn of a dry run */
     uint64_t for_ns;        /* revert the change after this time; 0: never */
     unsigned wait_ms;       /* longest wait for another writer */
     bool dry_run;           /* everything but the commit */
@@ -58,6 +59,7 @@ struct admin_results {
     size_t count;
     struct admin_result *list;
     uint32_t woken; /* waiting calls that were woken */
+    uint64_t txn;   /* the state of all policies that was changed */
 };
 void admin_results_free(struct admin_results *r);
 /* Stores the policies of `texts`; files[i] is the file of the i-th.  `prune`

@@ -42,6 +42,10 @@ edit_begin(struct edit *e, struct admin *a, const struct admin_change *change,
     rc =
         writer_begin(a->past.dir, change->command, change->wait_ms, &e->writer);
     rc = rc ? rc : refuse_undecided(a->past.dir);
+    e->results.txn = rc ? 0 : writer_txn(e->writer);
+    if (change->if_txn && !rc && change->if_txn != e->results.txn) {
+        return failure_begin(FAILURE_PREVIEWED, BIDE_EVERSION, NULL)->rc;
+    }
     past_known(&a->past, &known);
     past_compare(&a->past, &known.changes);
     e->floor = known.changes.floor;

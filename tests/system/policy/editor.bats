@@ -205,13 +205,13 @@ else sed -i "s/^wait_max = .*/wait_max = 5/" "$1"; fi'
     says "fast v3"
 }
 
-# ---- set --preview ----
+# ---- --preview ----
 
-# asked ANSWER WORD...: runs bide set on a terminal; once it asks, runs the commands of
+# asked ANSWER WORD...: runs bide WORD... --preview on a terminal; once it asks, runs the commands of
 # standard input, then answers.
 asked() {
     mkfifo answers
-    script -qefc "$(printf '%q ' "$BIDE" --dir "$DIR" set "${@:2}" --preview)" /dev/null <answers >shown 2>&1 &
+    script -qefc "$(printf '%q ' "$BIDE" --dir "$DIR" "${@:2}" --preview)" /dev/null <answers >shown 2>&1 &
     exec 7>answers
     until_it grep "Change it" shown
     eval "$(cat)"
@@ -227,14 +227,14 @@ asked() {
     shop
     bide set pay retry_on=exit.9 wait=none attempts=2 >/dev/null
     run bide exec --quiet pay -- sh -c 'exit 9'
-    unchanged asked n pay attempts=3 --note INC-9 </dev/null
+    unchanged asked n set pay attempts=3 --note INC-9 </dev/null
     [ "$status" -eq 1 ]
     says "pay v2 -> v3" "attempts  2  ->  3" "nothing was changed"
     says "Then the call gives up: attempts (at most 2)" "Then the call gives up: attempts (at most 3)"
     [[ $output =~ attempts\ per\ call\ +2.00x\ +2.00x\ +3.00x ]]
-    unchanged asked "" pay attempts=3 </dev/null
+    unchanged asked "" set pay attempts=3 </dev/null
     [ "$status" -eq 1 ]
-    asked y pay attempts=3 --note INC-9 --for 1h </dev/null
+    asked y set pay attempts=3 --note INC-9 --for 1h </dev/null
     [ "$status" -eq 0 ]
     [ "$(bide get pay attempts 2>/dev/null)" = 3 ]
     gives 0 bide log pay
@@ -251,10 +251,56 @@ asked() {
     gives 2 bide set pay attempts=3 --preview --json
 }
 
-@test "set --preview replaces only the version that it showed" {
+@test "apply --preview shows what it changes, also by inheritance, and asks" {
     shop
-    asked y pay attempts=3 <<<"bide set pay attempts=7 >/dev/null"
-    [ "$status" -eq 4 ]
-    says "the version in force is 2, not 1"
-    [ "$(bide get pay attempts)" = 7 ]
+    bide set order attempts=5 retry_on=exit.9 wait=none >/dev/null
+    run bide exec --quiet order -- sh -c 'exit 9'
+    cat >next.ini <<<$'[order]\nattempts = 2\nwait = none\nretry_on = exit.9\n[new]\nextends = order\n'
+    unchanged asked n apply next.ini </dev/null
+    [ "$status" -eq 1 ]
+    says "to change  order  v2 -> v3" "to create  new" "inherits it: mail" "nothing was changed"
+    says "gives up: attempts (at most 5)" "gives up: attempts (at most 2)"
+    [[ $output =~ attempts\ per\ call\ +5.00x\ +5.00x\ +2.00x ]]
+    asked y apply next.ini </dev/null
+    [ "$status" -eq 0 ]
+    [ "$(bide get new attempts)" = 2 ]
+    gives 0 bide apply next.ini --preview
+    says "2 policies, 0 changed"
+    says_not "terminal"
+    gives 2 bide apply next.ini --preview --dry-run
+}
+
+@test "apply --preview shows the waits of three policies" {
+    shop
+    for i in 1 2 3 4 5; do printf '[p%s]\nattempts = 2\n' $i; done >five.ini
+    bide apply five.ini >/dev/null
+    sed -i "s/= 2/= 3/" five.ini
+    unchanged gives 1 bide apply five.ini --preview
+    says "Not shown: the waits and the last hour of 2 more"
+    [ "$(grep -c '^Changed:' <<<"$output")" = 3 ]
+}
+
+@test "rollback --preview shows the version that it restores, and asks" {
+    shop
+    bide set pay attempts=7 >/dev/null
+    asked y rollback pay </dev/null
+    [ "$status" -eq 0 ]
+    says "pay v2 -> v3 (as v1)" "gives up: attempts (at most 7)" "gives up: attempts (at most 4)"
+    [ "$(bide get pay attempts)" = 4 ]
+    unchanged gives 1 bide unset pay attempts --preview
+    says "3 (default)" "gives up: attempts (at most 3)"
+}
+
+@test "--preview changes only the policies that it showed" {
+    local word
+    shop
+    for word in "set pay attempts=3" "apply shop.ini" "rollback pay"; do
+        bide set pay attempts=9 >/dev/null
+        # shellcheck disable=SC2086 # words
+        asked y $word <<<"bide set order attempts=$((RANDOM + 2)) >/dev/null"
+        [ "$status" -eq 4 ]
+        says "policies were changed since this preview: nothing was changed"
+        [ "$(bide get pay attempts)" = 9 ]
+        bide set pay attempts=8 >/dev/null
+    done
 }
