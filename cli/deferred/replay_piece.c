@@ -519,21 +519,15 @@ piece_turn(struct replay *r, struct piece *p)
     }
 }
 
-static uint64_t
-earlier_ns(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 uint64_t
 piece_next_ns(const struct piece *p)
 {
     switch (p->state) {
     case PIECE_WAITING:
-        return earlier_ns(p->extend_ns, bide_step_deadline_ns(&p->call));
+        return smaller_ns(p->extend_ns, bide_step_deadline_ns(&p->call));
     case PIECE_RUNNING:
     case PIECE_HELD:
-        return earlier_ns(p->extend_ns, p->again_ns);
+        return smaller_ns(p->extend_ns, p->again_ns);
     case PIECE_ENDED:
         return p->again_ns;
     default:

@@ -305,7 +305,7 @@ add_calls(void *arg, const struct history_interval *part)
 static int
 collect_entries(struct audit *a)
 {
-    uint64_t until = a->until_ns < a->now_ns ? a->until_ns : a->now_ns;
+    uint64_t until = smaller_ns(a->until_ns, a->now_ns);
     struct history_range range = {
         .name = a->name,
         .since_ns = a->since_ns,

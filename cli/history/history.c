@@ -155,8 +155,7 @@ begin_bins(struct history_rows *rows, const struct history_interval *i)
         30 * MINUTE_NS, HOUR_NS,       2 * HOUR_NS,   6 * HOUR_NS,
         12 * HOUR_NS,   DAY_NS,        2 * DAY_NS,    7 * DAY_NS};
     uint64_t first = i->end_ns > rows->since_ns ? rows->since_ns : 0;
-    uint64_t last =
-        rows->until_ns < rows->now_ns ? rows->until_ns : rows->now_ns;
+    uint64_t last = smaller_ns(rows->until_ns, rows->now_ns);
     struct history_bins *b = &rows->bins;
     uint64_t span;
     size_t k = 0;
@@ -189,8 +188,8 @@ share_in_bin(const struct history_bins *b, const struct history_interval *i,
 {
     uint64_t begin = b->first_ns + at * b->step_ns, end = begin + b->step_ns;
 
-    begin = begin > i->begin_ns ? begin : i->begin_ns;
-    end = end < i->end_ns ? end : i->end_ns;
+    begin = larger_ns(begin, i->begin_ns);
+    end = smaller_ns(end, i->end_ns);
     return end > begin && i->end_ns > i->begin_ns
                ? (double)(end - begin) / (double)(i->end_ns - i->begin_ns)
                : 0;
@@ -269,11 +268,10 @@ add_interval(void *arg, const struct history_interval *i)
         return b->rc = BIDE_EFULL;
     }
     figures_add(row->figures, i->figures);
-    row->begin_ns = i->begin_ns < row->begin_ns ? i->begin_ns : row->begin_ns;
-    row->end_ns = i->end_ns > row->end_ns ? i->end_ns : row->end_ns;
-    rows->begin_ns =
-        row->begin_ns < rows->begin_ns ? row->begin_ns : rows->begin_ns;
-    rows->end_ns = row->end_ns > rows->end_ns ? row->end_ns : rows->end_ns;
+    row->begin_ns = smaller_ns(i->begin_ns, row->begin_ns);
+    row->end_ns = larger_ns(i->end_ns, row->end_ns);
+    rows->begin_ns = smaller_ns(row->begin_ns, rows->begin_ns);
+    rows->end_ns = larger_ns(row->end_ns, rows->end_ns);
     return 0;
 }
 
@@ -335,8 +333,7 @@ read_grouping(struct command_line *line, struct history_rows *rows)
 static struct history_range
 make_range(const struct history_rows *rows)
 {
-    uint64_t until =
-        rows->until_ns < rows->now_ns ? rows->until_ns : rows->now_ns;
+    uint64_t until = smaller_ns(rows->until_ns, rows->now_ns);
 
     return (struct history_range){
         .name = rows->name,

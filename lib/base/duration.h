@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "base/duration.h"
+
 #include "plain.h"
 
 #define DURATION_NONE UINT64_MAX /* "none": no limit */
@@ -21,6 +23,18 @@ static inline uint64_t
 duration_add(uint64_t a, uint64_t b)
 {
     return b > DURATION_NONE - a ? DURATION_NONE : a + b;
+}
+
+static inline uint64_t
+smaller_ns(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline uint64_t
+larger_ns(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
 }
 
 struct duration_fault {

@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/failure.h"
 #include "registry/load.h"
 #include "rule/breaker.h"
@@ -51,8 +52,7 @@ keep_policy(struct judging *j, struct policy *p, const char *name)
     added->policy = p;
     added->begin_ns = UINT64_MAX;
     snprintf(added->name, sizeof(added->name), "%s", name);
-    j->window_ns =
-        p->warn_window_ns > j->window_ns ? p->warn_window_ns : j->window_ns;
+    j->window_ns = larger_ns(p->warn_window_ns, j->window_ns);
     return 0;
 }
 
@@ -217,7 +217,7 @@ add_interval(void *arg, const struct history_interval *i)
     }
     figures_add(one->seen, i->figures);
     compare_scopes(one, i);
-    one->begin_ns = i->begin_ns < one->begin_ns ? i->begin_ns : one->begin_ns;
+    one->begin_ns = smaller_ns(i->begin_ns, one->begin_ns);
     return 0;
 }
 
@@ -290,7 +290,7 @@ judge_policy(const struct judging *j, const struct judged *one)
     struct past_alarm alarm = {
         .name = one->name,
         .policy = one->policy,
-        .begin_ns = one->begin_ns < begin ? one->begin_ns : begin,
+        .begin_ns = smaller_ns(one->begin_ns, begin),
         .end_ns = j->now_ns,
         .seen = one->now,
         .recorded = one->recorded,

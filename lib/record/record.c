@@ -444,7 +444,7 @@ past_has_stopped(struct past *p, const struct history_known *k,
         /* Before it began there was nothing to record. */
         uint64_t begun = live_header(l)->begun_ns - (uint64_t)k->jump_ns;
 
-        since = begun > since ? begun : since;
+        since = larger_ns(begun, since);
     }
     return l && k->every_ns && now > since && now - since > most;
 }

@@ -1,5 +1,6 @@
 #include "preview.h"
 
+#include "base/duration.h"
 #include "rule/machine.h"
 
 /* A call whose attempts all fail at once, with the same draw for each wait. */
@@ -26,12 +27,6 @@ fail_and_wait(struct failing_call *c, const struct policy *p, uint64_t *out)
     c->now_ns = c->m.wake_ns;
     machine_due(&c->m, p, NULL, c->now_ns);
     return true;
-}
-
-static uint64_t
-smaller_of(uint64_t value, uint64_t bound)
-{
-    return value < bound ? value : bound;
 }
 
 int
@@ -67,9 +62,9 @@ preview(const struct policy *p, uint32_t rows, preview_visit_fn *visit,
         row.attempt++;
         row.total_min_ns = duration_add(row.total_min_ns, row.min_ns);
         row.total_max_ns = duration_add(
-            smaller_of(row.total_max_ns, p->max_elapsed_ns), row.max_ns);
-        row.total_max_ns = smaller_of(row.total_max_ns, p->deadline_ns);
-        row.max_ns = smaller_of(row.max_ns, p->deadline_ns);
+            smaller_ns(row.total_max_ns, p->max_elapsed_ns), row.max_ns);
+        row.total_max_ns = smaller_ns(row.total_max_ns, p->deadline_ns);
+        row.max_ns = smaller_ns(row.max_ns, p->deadline_ns);
         rc = visit(arg, &row);
     }
     return rc;

@@ -201,18 +201,6 @@ visit_blocks(struct walk *w, bool hour, uint64_t since_ns, uint64_t until_ns)
     return visit_records(w->history, &c, visit_block, w, w->damaged);
 }
 
-static uint64_t
-later_of(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-static uint64_t
-earlier_of(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Visits minutes until the first full hour, then hours, then minutes after the
  * last full hour; hours only where minutes are no longer kept.  The hour of the
  * last recording, after `over`, has minutes only; later hours and the limit of
@@ -240,7 +228,7 @@ history_each(struct history *h, const struct history_range *range,
     over = hour_end(h->state.last_ns);
     over = over > HOUR_NS ? over - HOUR_NS : 0;
     to = until - over < HOUR_NS ? until : until / HOUR_NS * HOUR_NS;
-    to = earlier_of(to, range->minutes || over < h->state.minutes_from_ns
+    to = smaller_ns(to, range->minutes || over < h->state.minutes_from_ns
                             ? h->state.minutes_from_ns
                             : over);
     from = since < h->state.minutes_from_ns || since > UINT64_MAX - HOUR_NS
@@ -248,16 +236,16 @@ history_each(struct history *h, const struct history_range *range,
                : hour_end(since);
     if (to > from) {
         rc = visit_blocks(w, false, since, from);
-        rc = rc ? rc : visit_blocks(w, true, from, earlier_of(to, over));
+        rc = rc ? rc : visit_blocks(w, true, from, smaller_ns(to, over));
         rc = rc ? rc
-                : visit_blocks(w, false, later_of(from, over),
-                               earlier_of(to, over + HOUR_NS));
-        rc =
-            rc ? rc : visit_blocks(w, true, later_of(from, over + HOUR_NS), to);
+                : visit_blocks(w, false, larger_ns(from, over),
+                               smaller_ns(to, over + HOUR_NS));
+        rc = rc ? rc
+                : visit_blocks(w, true, larger_ns(from, over + HOUR_NS), to);
         since = to;
     }
     rc = rc ? rc
-            : visit_blocks(w, false, later_of(since, h->state.minutes_from_ns),
+            : visit_blocks(w, false, larger_ns(since, h->state.minutes_from_ns),
                            until);
     free(w);
     return rc;

@@ -323,10 +323,10 @@ set_interval(struct recording *r, const struct recording_source *from,
     if (now_ns <= s->last_ns && s->last_ns - now_ns < HOUR_NS) {
         now_ns = s->last_ns + 1;
     }
-    r->result.begin_ns = begin < now_ns ? begin : now_ns;
+    r->result.begin_ns = smaller_ns(begin, now_ns);
     r->result.end_ns = now_ns;
     r->before_ns = s->last_ns;
-    s->newest_ns = s->newest_ns > now_ns ? s->newest_ns : now_ns;
+    s->newest_ns = larger_ns(s->newest_ns, now_ns);
     if (s->hours_from_ns > now_ns) {
         s->hours_from_ns = 0; /* the clock is behind, or was ahead: nothing is
                                  old because of that */

@@ -127,8 +127,7 @@ move_limit(struct recording *r, int db, uint64_t target, uint64_t step_ns,
 static uint64_t
 age_limit(const struct recording *r, uint64_t keep_ns)
 {
-    uint64_t now_ns =
-        r->before_ns < r->result.end_ns ? r->before_ns : r->result.end_ns;
+    uint64_t now_ns = smaller_ns(r->before_ns, r->result.end_ns);
 
     return line_before(&r->state, now_ns, keep_ns);
 }
@@ -178,9 +177,8 @@ remove_old(struct recording *r, uint32_t *most)
 {
     const struct history_state *s = &r->state;
     uint64_t hour = this_hour(r);
-    int rc = remove_blocks(
-        r, MINUTES, s->minutes_from_ns < hour ? s->minutes_from_ns : hour,
-        most);
+    int rc =
+        remove_blocks(r, MINUTES, smaller_ns(s->minutes_from_ns, hour), most);
 
     rc = rc ? rc : remove_blocks(r, HOURS, s->hours_from_ns, most);
     return rc ? rc : remove_events(r, s->hours_from_ns, most);

@@ -58,7 +58,7 @@ set_waiting(struct deferred_item *head, uint64_t due_ns)
     head->lease = head->lease_ends_ns = 0;
     /* Due at expires_ns at the latest, so that a take finds it and marks it
      * dead. */
-    head->due_ns = due_ns < head->expires_ns ? due_ns : head->expires_ns;
+    head->due_ns = smaller_ns(due_ns, head->expires_ns);
 }
 
 /* ---- searching for one kind ---- */
@@ -289,7 +289,7 @@ find_next_ns(struct work *w, struct search *l, uint64_t *out_ns)
     if (!rc) {
         end = to_monotonic(place.time_ns, w->now.boottime_ns,
                            w->now.monotonic_ns);
-        next = end < next ? end : next;
+        next = smaller_ns(end, next);
     } else if (rc != MDB_NOTFOUND) {
         return rc;
     }
