@@ -16,7 +16,7 @@
 #include "record/past.h"
 #include "history.h"
 
-enum { OUTCOMES_SHOWN = 8, BESIDE_MAX = 6 };
+enum { BESIDE_MAX = 6 };
 
 static bool
 has_figure(const struct history_rows *rows, size_t figure)
@@ -37,7 +37,8 @@ add_row_label(struct table *t, const struct history_rows *rows,
               const struct history_row *row)
 {
     uint64_t usual = history_step_ns(rows->by);
-    struct brief text;
+    uint64_t took = row->end_ns - row->begin_ns;
+    bool longer;
 
     switch (rows->by) {
     case BY_POLICY:
@@ -49,23 +50,17 @@ add_row_label(struct table *t, const struct history_rows *rows,
     case BY_VERSION:
         if (row->version == 0) {
             table_cell(t, 0, "not defined");
-        } else if (row->force_ns > 0) {
-            table_cell(t, 0, "v%u, %s", row->version,
-                       duration_round(row->force_ns).text);
-        } else {
-            table_cell(t, 0, "v%u", row->version);
+            break;
         }
+        table_cell(t, 0, "v%u%s%s", row->version, row->force_ns ? ", " : "",
+                   row->force_ns ? duration_round(row->force_ns).text : "");
         break;
     case BY_MINUTE:
     case BY_HOUR:
-        text = when_write(row->begin_ns, rows->now_ns);
         /* It is longer if nothing was recorded for a time. */
-        if (row->end_ns - row->begin_ns > usual + usual / 2) {
-            table_cell(t, 0, "%s, %s", text.text,
-                       duration_round(row->end_ns - row->begin_ns).text);
-        } else {
-            table_cell(t, 0, "%s", text.text);
-        }
+        longer = took > usual + usual / 2;
+        table_cell(t, 0, "%s%s%s", when_write(row->begin_ns, rows->now_ns).text,
+                   longer ? ", " : "", longer ? duration_round(took).text : "");
         break;
     }
 }
@@ -184,11 +179,9 @@ print_beside(const struct history_rows *rows)
 static void
 print_history_title(const struct history_rows *rows)
 {
-    if (rows->name) {
-        text_put(stdout, rows->name, false);
-        fputs(", ", stdout);
-    }
-    printf("%s to %s\n\n", when_write(rows->begin_ns, rows->now_ns).text,
+    printf("%s%s%s to %s\n\n", rows->name ? rows->name : "",
+           rows->name ? ", " : "",
+           when_write(rows->begin_ns, rows->now_ns).text,
            when_write(rows->end_ns, rows->now_ns).text);
 }
 
@@ -198,7 +191,6 @@ print_all_outcomes(const struct history_rows *rows)
 {
     struct cell_outcome *sums = NULL;
     size_t count = 0, all = 0;
-    uint64_t total = 0;
 
     for (size_t i = 0; i < rows->count; i++) {
         all += rows->list[i].outcome_count;
@@ -206,27 +198,15 @@ print_all_outcomes(const struct history_rows *rows)
     sums = all > 0 ? calloc(all, sizeof(*sums)) : NULL;
     for (size_t i = 0; sums && i < rows->count; i++) {
         for (size_t k = 0; k < rows->list[i].outcome_count; k++) {
-            const struct cell_outcome *o = &rows->list[i].outcomes[k];
-
-            count_outcome(sums, &count, o);
-            total += o->count;
+            count_outcome(sums, &count, &rows->list[i].outcomes[k]);
         }
     }
-    if (total > 0) {
-        fputs("\noutcomes", stdout);
-        for (size_t shown = 0; shown < OUTCOMES_SHOWN; shown++) {
-            size_t most = 0;
-
-            for (size_t k = 1; k < count; k++) {
-                most = sums[k].count > sums[most].count ? k : most;
-            }
-            if (sums[most].count == 0) {
-                break;
-            }
-            figure_outcome(&sums[most], total);
-            sums[most].count = 0;
-        }
+    if (count > 0) {
+        qsort(sums, count, sizeof(*sums), cell_outcome_order);
+    }
+    if (count > 0 && sums[0].count > 0) {
         putchar('\n');
+        figure_outcomes("", sums, count);
     }
     free(sums);
 }
@@ -264,12 +244,8 @@ print_source(const struct history_rows *rows)
 static void
 print_no_calls(const struct history_rows *rows)
 {
-    fputs("No calls", stdout);
-    if (rows->name) {
-        fputs(" of ", stdout);
-        text_put(stdout, rows->name, false);
-    }
-    fputs(" were recorded", stdout);
+    printf("No calls%s%s were recorded", rows->name ? " of " : "",
+           rows->name ? rows->name : "");
     if (rows->since_ns > 0) {
         printf(" since %s", when_write(rows->since_ns, rows->now_ns).text);
     }

@@ -14,9 +14,6 @@
 #include "policy/policy.h"
 #include "history.h"
 
-/* Limit of outcomes in the text output; --json prints all. */
-enum { OUTCOMES_SHOWN = 8 };
-
 /* Reads the rules, breakers and budgets of the cells. */
 static int
 read_guards(struct admin *registry, struct counts *cells)
@@ -218,32 +215,6 @@ print_stats_table(const struct counts *cells)
 }
 
 static void
-print_cell_outcomes(const struct admin_cell *c)
-{
-    uint64_t all = 0, left = 0;
-
-    for (size_t i = 0; i < c->outcome_count; i++) {
-        all += c->outcomes[i].count;
-        left += i >= OUTCOMES_SHOWN ? c->outcomes[i].count : 0;
-    }
-    if (all == 0) {
-        return;
-    }
-    fputs("outcomes", stdout);
-    if (*c->scope) {
-        printf(" of ");
-        text_put(stdout, guard_scope(c->scope), false);
-    }
-    for (size_t i = 0; i < c->outcome_count && i < OUTCOMES_SHOWN; i++) {
-        figure_outcome(&c->outcomes[i], all);
-    }
-    if (left > 0) {
-        printf("   others %s", text_share(left, all, 0).text);
-    }
-    putchar('\n');
-}
-
-static void
 print_missing(const struct counts *cells)
 {
     bool any = false;
@@ -297,7 +268,10 @@ print_stats_text(const struct counts *cells, const char *name, bool seen)
     if (name) {
         putchar('\n');
         for (size_t i = 0; i < cells->count; i++) {
-            print_cell_outcomes(&cells->list[i].cell);
+            const struct admin_cell *c = &cells->list[i].cell;
+
+            figure_outcomes(*c->scope ? guard_scope(c->scope) : "", c->outcomes,
+                            c->outcome_count);
         }
         if (sum) {
             figure_print_calls(&sum->cell.stats);

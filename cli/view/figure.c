@@ -28,6 +28,9 @@ static const char *const groups[] = {"1",    "2",     "3",     "4",  "5-8",
                                      "9-16", "17-32", "33-64", "65+"};
 enum { GROUPS = sizeof(groups) / sizeof(groups[0]) };
 
+/* Limit of outcomes in the text output; --json prints all. */
+enum { OUTCOMES_SHOWN = 8 };
+
 /* Returns the counter of a figure; NULL: it is the calls, or a latency. */
 static const struct counter_row *
 row_of(size_t figure)
@@ -160,9 +163,27 @@ figure_print_calls(const struct bide_stats *s)
 }
 
 void
-figure_outcome(const struct cell_outcome *o, uint64_t all)
+figure_outcomes(const char *scope, const struct cell_outcome *list,
+                size_t count)
 {
-    fputs("   ", stdout);
-    text_put(stdout, o->name, false);
-    printf(" %s", text_share(o->count, all, 0).text);
+    uint64_t all = 0, left = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        all += list[i].count;
+        left += i >= OUTCOMES_SHOWN ? list[i].count : 0;
+    }
+    if (all == 0) {
+        return;
+    }
+    fputs(*scope ? "outcomes of " : "outcomes", stdout);
+    text_put(stdout, scope, false);
+    for (size_t i = 0; i < count && i < OUTCOMES_SHOWN; i++) {
+        fputs("   ", stdout);
+        text_put(stdout, list[i].name, false);
+        printf(" %s", text_share(list[i].count, all, 0).text);
+    }
+    if (left > 0) {
+        printf("   others %s", text_share(left, all, 0).text);
+    }
+    putchar('\n');
 }

@@ -55,7 +55,10 @@ void figure_json(struct json *j, const struct bide_stats *s,
 void figure_calls(const struct bide_stats *s, struct draft *out);
 void figure_print_calls(const struct bide_stats *s);
 
-/* Prints an outcome and its share: "   http.503 71%". */
-void figure_outcome(const struct cell_outcome *o, uint64_t all);
+/* Prints a line of the most frequent outcomes, which are in order, with their
+ * shares: "outcomes of api.example.com   http.503 71%   http.429 29%"; nothing
+ * without any.  `scope` may be "". */
+void figure_outcomes(const char *scope, const struct cell_outcome *list,
+                     size_t count);
 
 #endif
