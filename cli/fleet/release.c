@@ -145,6 +145,9 @@ push_text(struct command_line *line, struct fleet *f, struct release *r,
     int status = fleet_say(f, rc, "fleet");
 
     if (status == 0) {
+        while (count && !*all[count - 1].id) {
+            count--; /* of a newer bide */
+        }
         last = count ? all[count - 1].release : 0;
         free(all);
         status = show_changes(f, last, text, j, &changes);

@@ -64,55 +64,22 @@ draw_share(void)
 
 /* ---- the fleet ---- */
 
-/* Its document. */
-struct fleet {
-    char fleet[33];
-};
-static const struct field fleet_fields[] = {
-    FIELD(FIELD_TEXT, struct fleet, fleet), {NULL, 0, 0, 0}};
-
-/* Compares the id of a reply with `id`; BIDE_EMISSING: there is no fleet. */
+/* Compares the id in a reply with `id`, which it fills if it is "". */
 static int
-check_fleet(const struct etcd_reply *r, const char *prefix, char id[33],
-            char *why)
+check_fleet(const struct etcd_pair *pair, char id[33], char *why)
 {
-    struct fleet_key key = fleet_key(prefix, "fleet", NULL);
-    const struct etcd_pair *pair = etcd_find(r, key.text);
-    struct fleet f;
-    int rc = !pair ? BIDE_EMISSING
-                   : document_read(fleet_fields, pair->value, pair->length, &f,
-                                   sizeof(f), why);
+    int rc = 0;
 
-    if (rc == BIDE_EMISSING) {
-        snprintf(why, DOCUMENT_WHY, "there is no fleet at %s", prefix);
-    } else if (rc == 0 && *id && strcmp(f.fleet, id) != 0) {
+    if (!pair || pair->length != 32) {
+        snprintf(why, DOCUMENT_WHY, "there is no fleet at this prefix");
+        rc = BIDE_EMISSING;
+    } else if (*id && strcmp(pair->value, id) != 0) {
         snprintf(why, DOCUMENT_WHY,
-                 "this is another fleet than the one that "
-                 "was joined");
+                 "this is another fleet than the one that was joined");
         rc = BIDE_EVERSION;
-    } else if (rc == 0) {
-        memcpy(id, f.fleet, sizeof(f.fleet));
+    } else {
+        memcpy(id, pair->value, 33);
     }
-    return rc;
-}
-
-static int
-make_fleet(struct etcd *e, const char *prefix, struct etcd_reply *out)
-{
-    struct fleet_key key = fleet_key(prefix, "fleet", NULL);
-    struct fleet f;
-    struct etcd_step steps[] = {{.verb = ETCD_IF, .key = key.text},
-                                {.verb = ETCD_PUT, .key = key.text},
-                                {.verb = ETCD_GET, .key = key.text}};
-    char *text;
-    int rc;
-
-    host_draw_id(f.fleet);
-    text = document_write(fleet_fields, &f);
-    steps[1].value = text;
-    steps[1].length = text ? strlen(text) : 0;
-    rc = text ? etcd_do(e, steps, 3, out) : BIDE_ENOMEM;
-    free(text);
     return rc;
 }
 
@@ -120,18 +87,29 @@ int
 agent_fleet(struct etcd *e, const char *prefix, char id[33], char *why)
 {
     struct fleet_key key = fleet_key(prefix, "fleet", NULL);
-    struct etcd_step step = {.verb = ETCD_GET, .key = key.text};
-    struct etcd_reply reply = {0};
-    int rc = etcd_do(e, &step, 1, &reply);
+    char fresh[33];
+    struct etcd_step steps[] = {
+        {.verb = ETCD_IF, .key = key.text},
+        {.verb = ETCD_PUT, .key = key.text, .value = fresh, .length = 32}};
+    const struct etcd_step get = {.verb = ETCD_GET, .key = key.text};
+    struct etcd_reply reply;
+    int rc = etcd_do(e, &get, 1, &reply);
+    bool made = false;
 
-    if (rc == 0 && reply.count == 0 && !*id) {
-        rc = make_fleet(e, prefix, &reply);
+    if (rc == 0 && !*id && reply.count == 0) {
+        host_draw_id(fresh);
+        rc = etcd_do(e, steps, 2, &reply);
+        made = rc == 0 && reply.held;
     }
     if (rc) {
         snprintf(why, DOCUMENT_WHY, "%s", etcd_why(e));
         return rc;
     }
-    rc = check_fleet(&reply, prefix, id, why);
+    if (made) {
+        memcpy(id, fresh, sizeof(fresh));
+    } else {
+        rc = check_fleet(etcd_find(&reply, key.text), id, why);
+    }
     etcd_reply_free(&reply);
     return rc;
 }
@@ -328,7 +306,7 @@ look(struct agent *a, uint64_t *out_revision)
         return rc;
     }
     memcpy(id, s->fleet, sizeof(id));
-    rc = check_fleet(&reply, s->prefix, id, a->why);
+    rc = check_fleet(etcd_find(&reply, fleet.text), id, a->why);
     pair = etcd_find(&reply, rollout.text);
     if (rc == 0 && pair) {
         rc = pointer_read(pair, &p, a->why);
@@ -388,7 +366,9 @@ follow_once(struct agent *a)
                 return rc;
             }
         } else if (rc != ETCD_NOTHING) {
-            snprintf(a->why, sizeof(a->why), "%s", etcd_why(a->etcd));
+            /* A watch that ends is usual: some proxies cut what is idle. */
+            snprintf(a->why, sizeof(a->why), "%s",
+                     rc == BIDE_ESYS ? "" : etcd_why(a->etcd));
         }
     }
     return rc == ETCD_NOTHING ? 0 : rc;
@@ -415,7 +395,9 @@ follow_until_ended(struct agent *a)
         pace_start(&a->pace, clock_monotonic_ns());
         wait_ns = 0;
         if (follow_once(a)) {
-            tell_failure(a, "fleet", a->why);
+            if (*a->why) {
+                tell_failure(a, "fleet", a->why);
+            }
             wait_ns =
                 pace_wait_ns(&a->pace, clock_monotonic_ns(), draw_share());
         }

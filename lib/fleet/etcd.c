@@ -7,13 +7,9 @@
  *   a silent network  TCP keep-alive ends the connection after 35 s */
 #include "etcd.h"
 
-#include <ctype.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <curl/curl.h>
 
@@ -149,24 +145,20 @@ take_bytes(char *bytes, size_t size, size_t count, void *arg)
 static int
 add_token(struct etcd *e, struct transfer *t)
 {
-    char header[4200] = "Authorization: ";
-    size_t used = strlen(header);
-    int fd = open(e->setup->token_file, O_RDONLY | O_CLOEXEC);
-    ssize_t got =
-        fd < 0 ? -1 : read(fd, header + used, sizeof(header) - used - 1);
+    char header[4200] = "Authorization: ", *token = header + strlen(header);
+    FILE *f = fopen(e->setup->token_file, "re");
+    const char *got =
+        f ? fgets(token, (int)(header + sizeof(header) - token), f) : NULL;
 
-    if (fd >= 0) {
-        close(fd);
+    if (f) {
+        fclose(f);
     }
-    while (got > 0 && isspace((unsigned char)header[used + (size_t)got - 1])) {
-        got--;
-    }
-    if (got <= 0) {
+    token[strcspn(token, " \r\n")] = '\0';
+    if (!got || !*token) {
         snprintf(e->why, sizeof(e->why), "%.400s: there is no token",
                  e->setup->token_file);
         return BIDE_EPERM;
     }
-    header[used + (size_t)got] = '\0';
     t->headers = curl_slist_append(t->headers, header);
     return t->headers ? 0 : BIDE_ENOMEM;
 }
@@ -177,32 +169,28 @@ set_headers(struct etcd *e, struct transfer *t)
     static const char *const lines[] = {
         "Content-Type: application/json",
         "Expect:", "Grpc-Metadata-hasleader: true"};
+    int rc;
 
     curl_slist_free_all(t->headers);
     t->headers = NULL;
     for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
         t->headers = curl_slist_append(t->headers, lines[i]);
     }
-    return !t->headers             ? BIDE_ENOMEM
-           : *e->setup->token_file ? add_token(e, t)
-                                   : 0;
+    rc = !t->headers             ? BIDE_ENOMEM
+         : *e->setup->token_file ? add_token(e, t)
+                                 : 0;
+    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
+    return rc;
 }
 
 static void
 set_tls(CURL *easy, const struct host_setup *s)
 {
-    const struct {
-        CURLoption option;
-        const char *path;
-    } rows[] = {{CURLOPT_CAINFO, s->cacert},
-                {CURLOPT_SSLCERT, s->cert},
-                {CURLOPT_SSLKEY, s->key}};
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        if (*rows[i].path) {
-            curl_easy_setopt(easy, rows[i].option, rows[i].path);
-        }
+    if (*s->cacert) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, s->cacert);
     }
+    curl_easy_setopt(easy, CURLOPT_SSLCERT, *s->cert ? s->cert : NULL);
+    curl_easy_setopt(easy, CURLOPT_SSLKEY, *s->key ? s->key : NULL);
 }
 
 /* Prepares a request of `body`, which it takes, to the endpoint. */
@@ -233,7 +221,7 @@ set_request(struct etcd *e, struct transfer *t, const char *path, char *body)
     curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
     set_tls(t->easy, e->setup);
     draft_clear(&t->came);
-    return 0;
+    return set_headers(e, t);
 }
 
 static int
@@ -267,11 +255,9 @@ ask_one(struct etcd *e, const struct etcd_step *steps, size_t count,
     int rc = set_request(e, &e->ask, "kv/txn", gateway_write(steps, count));
     CURLcode code;
 
-    rc = rc ? rc : set_headers(e, &e->ask);
     if (rc) {
         return rc;
     }
-    curl_easy_setopt(e->ask.easy, CURLOPT_HTTPHEADER, e->ask.headers);
     curl_easy_setopt(e->ask.easy, CURLOPT_TIMEOUT_MS, (long)REQUEST_MS);
     code = curl_easy_perform(e->ask.easy);
     return code ? keep_curl_failure(e, code)
@@ -327,16 +313,9 @@ etcd_watch(struct etcd *e, const char *key, uint64_t revision)
     rc = e->multi ? set_request(e, &e->watch, "watch",
                                 gateway_write_watch(key, revision))
                   : BIDE_ENOMEM;
-    rc = rc ? rc : set_headers(e, &e->watch);
-    if (rc) {
-        return rc;
-    }
-    curl_easy_setopt(e->watch.easy, CURLOPT_HTTPHEADER, e->watch.headers);
-    if (curl_multi_add_handle(e->multi, e->watch.easy)) {
-        return BIDE_ENOMEM;
-    }
-    e->watching = true;
-    return 0;
+    e->watching =
+        rc == 0 && curl_multi_add_handle(e->multi, e->watch.easy) == CURLM_OK;
+    return rc || e->watching ? rc : BIDE_ENOMEM;
 }
 
 /* Takes the next whole line with events out of what came.  ETCD_NOTHING: there

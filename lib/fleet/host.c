@@ -17,7 +17,7 @@
 #include "store/file/place.h"
 
 #define PATH_SETUP PATH_POLICIES "/fleet.json"
-enum { SETUP_MAX = 1 << 16 };
+enum { SETUP_MAX = 1 << 14 };
 
 #define TEXT(type, member) FIELD(FIELD_TEXT, struct type, member)
 #define NUMBER(type, member) FIELD(FIELD_NUMBER, struct type, member)
@@ -50,22 +50,18 @@ say_errno_of(const char *path, char *why)
 int
 host_setup_read(const char *dir, struct host_setup *out, char *why)
 {
-    char *path = place_path(dir, PATH_SETUP), *bytes = malloc(SETUP_MAX);
-    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1, rc;
-    ssize_t length = fd >= 0 && bytes ? read(fd, bytes, SETUP_MAX) : -1;
+    char *path = place_path(dir, PATH_SETUP), bytes[SETUP_MAX];
+    FILE *f = path ? fopen(path, "re") : NULL;
+    size_t length = f ? fread(bytes, 1, sizeof(bytes), f) : 0;
+    int rc =
+        !path ? BIDE_ENOMEM
+        : f ? document_read(setup_fields, bytes, length, out, sizeof(*out), why)
+        : errno == ENOENT ? BIDE_EMISSING
+                          : say_errno_of(path, why);
 
-    if (!path || !bytes) {
-        rc = BIDE_ENOMEM;
-    } else if (length < 0) {
-        rc = errno == ENOENT ? BIDE_EMISSING : say_errno_of(path, why);
-    } else {
-        rc = document_read(setup_fields, bytes, (size_t)length, out,
-                           sizeof(*out), why);
+    if (f) {
+        fclose(f);
     }
-    if (fd >= 0) {
-        close(fd);
-    }
-    free(bytes);
     free(path);
     return rc;
 }
@@ -164,12 +160,10 @@ host_name_ok(const char *name)
 void
 host_draw_id(char out[33])
 {
-    uint8_t bytes[16] = {0};
+    unsigned long long half[2] = {0};
 
-    (void)!getrandom(bytes, sizeof(bytes), 0);
-    for (size_t i = 0; i < sizeof(bytes); i++) {
-        snprintf(out + 2 * i, 3, "%02x", bytes[i]);
-    }
+    (void)!getrandom(half, sizeof(half), 0);
+    snprintf(out, 33, "%016llx%016llx", half[0], half[1]);
 }
 
 struct fleet_key

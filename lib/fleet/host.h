@@ -2,7 +2,7 @@
  *
  * Keys in etcd, below the prefix ("/bide" by default):
  *
- *   P/fleet              {"fleet": id}, made once: tells clusters apart
+ *   P/fleet              the id of the fleet, made once: tells clusters apart
  *   P/release/0000000012 a release (release.h), never changed
  *   P/part/ID/00000      its text, in parts of ETCD_VALUE_MAX bytes
  *   P/rollout            the pointer (pointer.h), changed by compare-and-swap

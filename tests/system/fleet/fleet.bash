@@ -89,6 +89,15 @@ ctl() {
     etcdctl --endpoints "$ETCD" --command-timeout 5s ${ETCDCTL_OPTIONS:-} "$@"
 }
 
+# start_proxy MODE [ARGUMENT]: a proxy (proxy.py) in front of etcd.  Sets PROXY.
+start_proxy() {
+    local port
+    port=$(free_port)
+    run_in_background proxy python3 -S "$TOP/tests/system/fleet/proxy.py" "$port" "$ETCD_PORT" "$@"
+    PROXY=http://127.0.0.1:$port
+    until_true curl -s -o /dev/null "$PROXY/health"
+}
+
 # until_true COMMAND...: runs it until it succeeds, for a minute at most.
 until_true() {
     local i
