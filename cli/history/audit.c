@@ -197,9 +197,13 @@ add_event(void *arg, const char *name, const char *scope,
 {
     struct audit *a = arg;
     struct audit_entry *e;
-    char text[256];
+    char text[256], *who = NULL, *uid = NULL;
 
-    if (event->kind == HISTORY_BREAKER) {
+    if (event->kind == HISTORY_WAKE) { /* "... woken by NAME (uid N)" */
+        snprintf(text, sizeof(text), "%s", event->words);
+        who = strstr(text, " by ");
+        uid = who ? strrchr(who, '(') : NULL;
+    } else if (event->kind == HISTORY_BREAKER) {
         snprintf(text, sizeof(text), "%s", breaker_words(event->to));
         a->opened += event->to == STATE_OPEN;
     } else if (event->kind == HISTORY_CLOCK || event->kind == HISTORY_ANEW) {
@@ -213,10 +217,16 @@ add_event(void *arg, const char *name, const char *scope,
     }
     e = audit_new_entry(a,
                         event->kind == HISTORY_BREAKER ? AUDIT_BREAKER
+                        : event->kind == HISTORY_WAKE  ? AUDIT_FORCED
                         : event->kind == HISTORY_LEVEL ? AUDIT_LEVEL
                                                        : AUDIT_HOST,
                         name, scope, event->when_ns);
-    if (!e || !(e->what = strdup(text))) {
+    if (e && uid) {
+        *who = uid[-1] = '\0';
+        e->who = strdup(who + strlen(" by "));
+        e->uid = (uint32_t)strtoul(uid + strlen("(uid "), NULL, 10);
+    }
+    if (!e || !(e->what = strdup(text)) || (uid && !e->who)) {
         return BIDE_ENOMEM;
     }
     e->to = event->to;

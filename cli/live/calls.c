@@ -11,6 +11,7 @@
 #include "cli/out/json.h"
 #include "cli/out/table.h"
 #include "cli/out/text.h"
+#include "cli/policy/change.h"
 #include "cli/view/guard.h"
 #include "policy/rules.h"
 
@@ -172,14 +173,15 @@ wake_command(struct command_line *line)
 {
     const char *scope = guard_scope_read(line->option[OPTION_SCOPE]);
     const char *name = line->operands[0];
-    uint32_t calls;
+    bool dry_run = line->option[OPTION_DRY_RUN] != NULL;
+    char who[RECORD_WHO_MAX + 1];
+    uint32_t calls, uid;
     int rc, status = guard_scope_check(line);
 
     if (status) {
         return status;
     }
-    rc = admin_wake(line->registry, name, scope,
-                    line->option[OPTION_DRY_RUN] != NULL, &calls);
+    rc = admin_wake(line->registry, name, scope, dry_run, &calls);
     if (rc == BIDE_ENOPOLICY) { /* one that no process uses, or none */
         status = say_unless_found(line->registry, name, NULL);
         if (status == 0 && scope) {
@@ -189,6 +191,14 @@ wake_command(struct command_line *line)
         }
     } else if (rc) {
         status = say_failure(rc, admin_live_path(line->registry));
+    }
+    if (status == 0 && calls > 0 && !dry_run) {
+        uid = author_find(who, sizeof(who));
+        rc = admin_note_wake(line->registry, name, scope, calls, who, uid);
+        if (rc) {
+            say_failure(rc, "history");
+            say("the calls were woken, but bide audit does not show that");
+        }
     }
     return status ? status : print_woken(line, calls, scope);
 }

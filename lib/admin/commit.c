@@ -8,6 +8,7 @@
 #include <syslog.h>
 
 #include "base/array.h"
+#include "base/draft.h"
 #include "base/failure.h"
 #include "policy/policy.h"
 #include "record/journal.h"
@@ -162,6 +163,23 @@ check_all(struct edit *e)
     return rc;
 }
 
+/* Writes the keys that changed: "attempts 4 -> 5, wait_max unset -> 2s". */
+static void
+write_keys(struct draft *to, const struct admin_result *r)
+{
+    for (size_t i = 0; r->old && r->now && i < policy_key_count; i++) {
+        const char *name = policy_keys[i].name;
+        const char *old = policy_text_get(r->old, &policy_keys[i]);
+        const char *now = policy_text_get(r->now, &policy_keys[i]);
+
+        if (!layers_same(old, now)) {
+            draft_item(to, name);
+            draft_print(to, " %s -> %s", old ? old : "unset",
+                        now ? now : "unset");
+        }
+    }
+}
+
 static void
 write_journal(const struct edit *e)
 {
@@ -169,6 +187,7 @@ write_journal(const struct edit *e)
                                         "deleted"};
     const struct admin_change *c = e->change;
     const char *note = c->note ? c->note : "";
+    struct draft keys = {0};
     char version[16], message[1024];
     bool go_on = reader_journal(e->a->past.reader);
 
@@ -176,17 +195,22 @@ write_journal(const struct edit *e)
         const struct admin_result *r = &e->results.list[i];
 
         snprintf(version, sizeof(version), "%u", r->after);
-        snprintf(message, sizeof(message), "%s v%s %s by %s%s%s", r->name,
-                 version, words[r->did], c->who, *note ? ": " : "", note);
+        draft_clear(&keys);
+        write_keys(&keys, r);
+        snprintf(message, sizeof(message), "%s v%s %s by %s%s%s%s%s", r->name,
+                 version, words[r->did], c->who, *note ? ": " : "", note,
+                 keys.used ? "; " : "", keys.used ? keys.bytes : "");
         go_on =
             r->did == ADMIN_UNCHANGED ||
-            journal_write(JOURNAL_CHANGE, LOG_NOTICE, message,
-                          JOURNAL_FIELDS("BIDE_POLICY", r->name, "BIDE_VERSION",
-                                         version, "BIDE_CHANGE", words[r->did],
-                                         "BIDE_AUTHOR", c->who, "BIDE_NOTE",
-                                         note, "BIDE_COMMAND", c->command,
-                                         "BIDE_REGISTRY", e->a->past.dir));
+            journal_write(
+                JOURNAL_CHANGE, LOG_NOTICE, message,
+                JOURNAL_FIELDS("BIDE_POLICY", r->name, "BIDE_VERSION", version,
+                               "BIDE_CHANGE", words[r->did], "BIDE_KEYS",
+                               keys.used ? keys.bytes : "", "BIDE_AUTHOR",
+                               c->who, "BIDE_NOTE", note, "BIDE_COMMAND",
+                               c->command, "BIDE_REGISTRY", e->a->past.dir));
     }
+    draft_free(&keys);
 }
 
 /* Tells every process, also of an earlier change that nobody announced. Without

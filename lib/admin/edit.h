@@ -32,7 +32,7 @@ struct edit {
     uint64_t next_ns; /* the next end of a layer that was read; or UINT64_MAX */
     const struct policy_list *texts;      /* apply: the policies; else NULL */
     const char *const *files;             /* apply: the file of each */
-    const struct admin_mirror *mirror; /* of an agent; else NULL */
+    const struct admin_mirror *mirror;    /* of an agent; else NULL */
     const struct admin_setting *settings; /* set: the keys; else NULL */
     size_t setting_count;
     const char *const *names; /* set: the policies; else NULL */

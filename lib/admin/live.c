@@ -111,6 +111,13 @@ admin_wake(struct admin *a, const char *name, const char *scope, bool try_only,
     return rc;
 }
 
+int
+admin_note_wake(struct admin *a, const char *name, const char *scope,
+                uint32_t calls, const char *who, uint32_t uid)
+{
+    return past_note_wake(&a->past, name, scope ? scope : "", calls, who, uid);
+}
+
 uint32_t
 admin_refused(struct admin *a)
 {

@@ -12,11 +12,9 @@
 
 struct admin;
 
-/* Reports whether there is a live file that can be read; without one nothing
- * was counted. */
+/* Reports whether there is a live file that can be read. */
 bool admin_has_live(struct admin *a);
-/* Returns why the live file that is there could not be opened once; 0: it
- * could, or was not needed. */
+/* Returns why the live file could not be opened; 0: it could, or nobody did. */
 int admin_live_failed(const struct admin *a);
 
 struct admin_cell {
@@ -50,9 +48,8 @@ struct admin_cell {
  * without a live file.  BIDE_ENOMEM, or what a visit returned.
  *
  * Of all cells, the first ADMIN_CELLS_SHOWN with a scope or of undefined names
- * are visited, so that what prints them is bounded.  The counts of the others
- * are added up in the scope ADMIN_OTHERS of their policy, those of undefined
- * names in the name ADMIN_OTHERS. */
+ * are visited.  The counts of the others are added up in the scope ADMIN_OTHERS
+ * of their policy, those of undefined names in the name ADMIN_OTHERS. */
 enum { ADMIN_CELLS_SHOWN = 4096 };
 enum admin_cells {
     ADMIN_TOTALS,
@@ -82,6 +79,9 @@ int admin_each_sleeper(struct admin *a,
  * `try_only` only counts.  BIDE_ENOPOLICY: no process uses it. */
 int admin_wake(struct admin *a, const char *name, const char *scope,
                bool try_only, uint32_t *out);
+/* Leaves a trace of that for bide audit, and in the journal if asked for. */
+int admin_note_wake(struct admin *a, const char *name, const char *scope,
+                    uint32_t calls, const char *who, uint32_t uid);
 
 /* Returns the BIDE_E code of a service's last failure to read the registry, and
  * its time; 0: there is none. */

@@ -144,6 +144,9 @@ void recorded_free(struct recorded *r);
  * Call it before versions change.  Errors are ignored: they must not prevent
  * the change. */
 void past_record_until_now(struct past *p);
+/* Records that an operator woke waiting calls. */
+int past_note_wake(struct past *p, const char *name, const char *scope,
+                   uint32_t calls, const char *who, uint32_t uid);
 /* Records after a restore, so that the older files are noted. */
 void past_record_restored(struct past *p, bool has_history);
 

@@ -271,6 +271,36 @@ past_record_restored(struct past *p, bool has_history)
     }
 }
 
+int
+past_note_wake(struct past *p, const char *name, const char *scope,
+               uint32_t calls, const char *who, uint32_t uid)
+{
+    struct history_event event = {.kind = HISTORY_WAKE,
+                                  .when_ns = past_now_ns(p)};
+    char message[2 * BIDE_NAME_MAX + ALARM_WORDS + 8];
+    struct recording *r;
+    int rc;
+
+    snprintf(event.words, sizeof(event.words),
+             "%u waiting call%s woken by %.160s (uid %u)", calls,
+             calls == 1 ? "" : "s", who, uid);
+    snprintf(message, sizeof(message), "%s%s%s: %s", name, *scope ? "/" : "",
+             scope, event.words);
+    if (reader_journal(p->reader)) {
+        journal_write(JOURNAL_WAKE, LOG_NOTICE, message,
+                      JOURNAL_FIELDS("BIDE_POLICY", name, "BIDE_SCOPE", scope,
+                                     "BIDE_AUTHOR", who, "BIDE_REGISTRY",
+                                     p->dir));
+    }
+    rc = recording_begin_levels(p->dir, event.when_ns, &r);
+    if (!rc) {
+        rc = recording_event(r, name, scope, &event);
+        rc = rc ? rc : recording_commit(r);
+        recording_end(r);
+    }
+    return rc ? fail_recording(rc) : 0;
+}
+
 /* ---- levels ---- */
 
 static int

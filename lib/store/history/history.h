@@ -55,6 +55,7 @@ enum history_kind {
     HISTORY_LEVEL,
     HISTORY_CLOCK,
     HISTORY_ANEW,
+    HISTORY_WAKE,
 };
 struct history_event {
     enum history_kind kind;

@@ -275,6 +275,9 @@ made() { [ "$(grep -c x "$T/$1")" -eq "$2" ]; }
     bide wake pay >/dev/null
     wait
     made us 3
+    gives 0 bide audit pay --kind forced --json
+    json '[(e["scope"], e["what"]) for e in j["entries"]][:2] == [("eu", "1 waiting call woken"), ("", "2 waiting calls woken")]'
+    json 'all(e["who"] and e["uid"] == '"$(id -u)"' for e in j["entries"])'
     gives 0 bide stats --json
     json '[s["retries"] for s in j["sums"]] == [4]'
     gives 3 bide wake pay --scope asia
