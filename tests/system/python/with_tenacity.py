@@ -1,12 +1,15 @@
 """Tenacity's own objects under a policy; and Tenacity's own tests, with bide in each
-of its objects, if their folder is in TENACITY_TESTS or apt-get can download it."""
+of its objects, if their folder is in BIDE_TENACITY_SUITE, or apt-get (a source list)
+or pip can download the source of the installed version."""
 import asyncio
 import glob
+import logging
 import os
 import subprocess
 import sys
 import tempfile
 import unittest
+from importlib import metadata
 
 import bide
 import fixture
@@ -133,6 +136,64 @@ class Objects(unittest.TestCase):
         self.assertEqual(guarded.retry_with(sleep=slept.append)(2), 3)
         self.assertEqual([round(wait, 6) for wait in slept], [0.1, 0.2])
 
+    def test_callbacks_statistics_and_messages_of_tenacity(self):
+        logger = logging.getLogger(self.id())
+        logger.propagate = False
+        after = []
+        with self.assertLogs(logger) as logged:
+            guarded = tenacity.retry(
+                before_sleep=tenacity.before_sleep_log(logger, logging.INFO),
+                after=lambda state: after.append(state.attempt_number),
+                **self.pay.tenacity())(self.flaky)
+            self.assertEqual(guarded(2), 3)
+        self.assertEqual(after, [1, 2])
+        self.assertEqual(guarded.retry.statistics["attempt_number"], 3)
+        self.assertEqual([line.split(" in ")[1] for line in logged.output],
+                         ["0.1 seconds as it raised ConnectionResetError: 1.",
+                          "0.2 seconds as it raised ConnectionResetError: 2."])
+
+    def test_errors_and_callbacks_at_the_end(self):
+        with self.assertRaises(ValueError):
+            tenacity.retry(retry_error_cls=ValueError, **self.pay.tenacity())(self.flaky)(9)
+        guarded = tenacity.retry(retry_error_callback=lambda state: state.attempt_number,
+                                 **self.pay.tenacity())(self.flaky)
+        self.assertEqual(guarded(99), 4)
+        with self.assertRaises(tenacity.RetryError) as caught:
+            tenacity.retry(**bide.policy("pay", outcome=lambda value: bide.http(503)).tenacity())(self.flaky)(0)
+        self.assertEqual(caught.exception.last_attempt.exception(), None)
+
+    def test_coroutines_at_a_time_have_calls_of_their_own(self):
+        attempts = []
+
+        @tenacity.retry(after=lambda state: attempts.append((state.args[0], state.attempt_number)),
+                        **self.pay.tenacity())
+        async def fail(name, left):
+            await asyncio.sleep(0)
+            if left:
+                left.pop()
+                raise ConnectionResetError
+            return name
+
+        async def both():
+            return await asyncio.gather(fail("a", [1, 2]), fail("b", [1, 2]))
+
+        self.assertEqual(asyncio.run(both()), ["a", "b"])
+        self.assertEqual(sorted(attempts), [("a", 1), ("a", 2), ("b", 1), ("b", 2)])
+        self.assertEqual(self.pay.stats()["recovered"], 2)
+
+    def test_objects_without_arguments_are_tenacitys(self):
+        """The subclasses of `retrying` do what their parents do."""
+        from bide import _tenacity
+
+        for kind in (_tenacity.Retrying, tenacity.Retrying):
+            self.calls = 0
+            retrying = kind(stop=tenacity.stop_after_attempt(3), retry=tenacity.retry_never)
+            with self.assertRaises(tenacity.RetryError):
+                retrying(self.flaky, 9, tenacity.TryAgain)
+            self.assertEqual((self.calls, retrying.statistics["attempt_number"]), (3, 3))
+        self.calls = 0
+        self.assertEqual(asyncio.run(_tenacity.AsyncRetrying()(self.aflaky, 2)), 3)
+
     def test_arguments_without_before_are_refused(self):
         arguments = self.pay.tenacity()
         del arguments["before"]
@@ -244,13 +305,23 @@ print("attempts", policy.stats()["attempts"])
 
 def find_suite(folder):
     """Returns the folder of Tenacity's tests, or None."""
-    if os.environ.get("TENACITY_TESTS"):
-        return os.environ["TENACITY_TESTS"]
+    if os.environ.get("BIDE_TENACITY_SUITE"):
+        return os.environ["BIDE_TENACITY_SUITE"]
     targets = subprocess.run(["apt-get", "indextargets"], capture_output=True, text=True, check=False)
+    commands = [[sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary=:all:", "--retries=0",
+                 "--no-build-isolation", "tenacity==" + metadata.version("tenacity")]]
     if "Created-By: Sources" in targets.stdout:
-        subprocess.run(["apt-get", "source", "-qq", "python-tenacity"], cwd=folder, timeout=120,
-                       capture_output=True, check=False)
-    return next(iter(glob.glob(f"{folder}/python-tenacity-*/tests")), None)
+        commands.insert(0, ["apt-get", "source", "-qq", "python-tenacity"])
+    for command in commands:
+        try:
+            subprocess.run(command, cwd=folder, timeout=60, capture_output=True, check=False)
+        except subprocess.TimeoutExpired:
+            pass
+        for archive in glob.glob(f"{folder}/tenacity-*.tar.gz"):
+            subprocess.run(["tar", "-xf", archive], cwd=folder, check=True)
+        for tests in glob.glob(f"{folder}/*tenacity-*/tests"):
+            return tests
+    return None
 
 
 @unittest.skipUnless(tenacity, "needs python3-tenacity")
@@ -259,7 +330,7 @@ class Suite(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             suite = find_suite(folder)
             if suite is None:
-                self.skipTest("needs Tenacity's source package (deb-src)")
+                self.skipTest("needs Tenacity's sources: deb-src, pip, or their tests/ in BIDE_TENACITY_SUITE")
             done = subprocess.run([sys.executable, "-B", "-c", CHAINED, suite], text=True, check=False,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.assertRegex(done.stdout, r"Ran \d+ test")
