@@ -13,6 +13,7 @@
 
 #include "base/paths.h"
 #include "base/safe.h"
+#include "live/process.h"
 #include "names.h"
 
 enum { NOBODY = -1 };
@@ -43,6 +44,7 @@ static const struct {
     {PATH_DEFERRED_CHECKED, DEFERRED, SAFE_FILE, false},
     {"", LIVE, SAFE_FILE, true},
     {".bell", LIVE, SAFE_LOCK, true},
+    {PROCESS_FILE, LIVE, SAFE_LOCK, false},
 };
 
 static gid_t

@@ -5,7 +5,7 @@
 #include "base/boot.h"
 #include "policy/policy.h"
 #include "chain.h"
-#include "words.h"
+#include "live/words/words.h"
 
 enum {
     TAKE_TRIES = 10000,

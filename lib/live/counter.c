@@ -9,7 +9,7 @@
 #include "policy/outcome.h"
 #include "reading.h"
 #include "rule/window.h"
-#include "words.h"
+#include "live/words/words.h"
 
 /* The parts of a body (its stripes, its outcomes ...) are reserved one by one.
  * They consist of 64-bit words only. */

@@ -6,7 +6,7 @@
 
 #include <bide.h>
 #include "layout.h"
-#include "who.h"
+#include "live/words/who.h"
 
 struct live;
 

@@ -41,6 +41,7 @@ struct live {
     _Atomic uint16_t *parts;
     size_t parts_size;
     struct stripe scrap;
+    struct process_use process;
 };
 
 /* Returns the BIDE_E code for an errno. */
@@ -67,7 +68,6 @@ struct body *live_map_body(struct live *l, uint32_t index);
 
 /* Reserves the pages of a range.  0 or BIDE_E. */
 int live_reserve(struct live *l, uint64_t offset, uint64_t size);
-
 /* Reports whether the page at `offset` was ever written. */
 bool live_has(struct live *l, uint64_t offset);
 /* Read and write the file, without touching its pages in memory. */
@@ -83,7 +83,6 @@ int file_look(const char *path, const uint8_t id[16], struct live_header *out,
 /* Reserve space for a range (0 or BIDE_E), fill in a new file's header. */
 int file_reserve(int fd, uint64_t offset, uint64_t size);
 void file_header(const uint8_t id[16], struct live_header *out);
-
 /* Opens the bell for live_ring, or makes it; -1 on failure.  In wake.c. */
 int bell_open(struct live *l);
 

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "process.h"
 #include "sleeper.h"
 
 #define AT(type, field, offset) \
@@ -25,7 +26,8 @@ _Static_assert(LIVE_BODIES == 69795840 && LIVE_BODIES % LIVE_ALIGN == 0,
                "bodies");
 _Static_assert(LIVE_MARKS == 11880955904ull, "marks");
 _Static_assert(LIVE_SNAPSHOTS == 18323406848ull, "snapshots");
-_Static_assert(LIVE_SIZE == 18860277760ull, "the end");
+_Static_assert(LIVE_PROCESSES == 18860277760ull, "processes");
+_Static_assert(LIVE_SIZE == 18877054976ull, "the end");
 
 AT(live_header, magic, 0);
 AT(live_header, format, 8);
@@ -159,3 +161,12 @@ AT(sleeper_slot, program, 40);
 AT(sleeper_slot, outcome, 56);
 AT(sleeper_slot, pid, 120);
 SIZE(sleeper_slot, 128);
+
+AT(process_row, generation, 0);
+AT(process_row, pid, 4);
+AT(process_row, space, 8);
+AT(process_row, asks, 12);
+AT(process_row, begun_ns, 16);
+AT(process_row, program, 24);
+AT(process_row, ask, 64);
+SIZE(process_row, 4096);

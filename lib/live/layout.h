@@ -3,17 +3,16 @@
  *          0  header     one page
  *       4096  sleepers   SLEEPER_SLOTS x 128
  *     528384  directory  DIRECTORY_WORDS x 8: a hash table of cells; each word
- *                        is a serial number (32 bits) and the index + 1 of the
- *                        first cell of a chain, linked by `next`; each change
- *                        of the chain changes the serial number
+ *                        is the serial number of changes (32 bits) and the
+ *                        index + 1 of the first of a chain, linked by `next`
  *    2686976  cells      CELL_MAX x 512, dense: read by calls and announcements
  *   69795840  bodies     CELL_MAX x BODY_SIZE, sparse: stripes of counters,
  *                        outcomes, the rings of budget and breaker, whole
  *                        calls, and declared rules
- * 11880955904  marks      CELL_MAX x MARKS_SIZE, sparse: counts at the ends of
- *                        versions, written and read by mark.c only
+ * 11880955904 marks      CELL_MAX x MARKS_SIZE, sparse: counts at version ends
  * 18323406848 snapshots  CELL_MAX x 4096, sparse: counts in the last minute
- * 18860277760 end
+ * 18860277760 processes  PROCESS_ROWS x 4096, sparse: process.h
+ * 18877054976 end
  *
  * Example: policy "payments" without a scope has the hash 0x1122334455667788
  * and the third cell (index 2).  The low half of the word at position
@@ -31,7 +30,7 @@
 
 #define LIVE_MAGIC 0x6576696c65646962ull /* "bidelive" */
 enum {
-    LIVE_FORMAT = 7,
+    LIVE_FORMAT = 8,
     STRIPE_MAX = 8,
     CELL_MAX = 131072,
     DIRECTORY_WORDS = 262144,
@@ -50,7 +49,8 @@ enum {
 #define LIVE_BODIES (LIVE_CELLS + CELL_MAX * 512ull)
 #define LIVE_MARKS (LIVE_BODIES + (uint64_t)CELL_MAX * BODY_SIZE)
 #define LIVE_SNAPSHOTS (LIVE_MARKS + (uint64_t)CELL_MAX * MARKS_SIZE)
-#define LIVE_SIZE (LIVE_SNAPSHOTS + CELL_MAX * 4096ull)
+#define LIVE_PROCESSES (LIVE_SNAPSHOTS + CELL_MAX * 4096ull)
+#define LIVE_SIZE (LIVE_PROCESSES + PROCESS_ROWS * 4096ull)
 
 struct live_header {
     uint64_t magic;                  /* F, last */

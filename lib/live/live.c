@@ -198,6 +198,7 @@ live_close(struct live *l)
         unmap_if_mapped(atomic_load(&l->body_segment[i]),
                         BODY_SEGMENT * (size_t)BODY_SIZE);
     }
+    live_leave_processes(l);
     close_file(l);
     if (!live_is_private(l)) {
         unmap_if_mapped(l->parts, l->parts_size);

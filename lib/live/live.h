@@ -25,6 +25,7 @@
 #include "counter.h"
 #include "layout.h"
 #include "mark.h"
+#include "process.h"
 #include "sleeper.h"
 #include "wake.h"
 

@@ -10,7 +10,7 @@
 #include "inside.h"
 
 #include "base/boot.h"
-#include "words.h"
+#include "live/words/words.h"
 
 enum {
     SEARCH = 64,

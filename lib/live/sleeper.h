@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include <bide.h>
-#include "who.h"
+#include "live/words/who.h"
 
 struct live;
 

@@ -101,6 +101,9 @@ move_to_cell(struct bide_policy *p, struct live *l, uint32_t index,
     store_release(&p->incarnation, incarnation);
     atomic_fetch_add(&p->moves, 1);
     cell_ask(c);
+    if (!*p->scope || !cell_find(l, p->name, "", false, &index)) {
+        live_ask(l, index); /* of all scopes */
+    }
     return 0;
 }
 
@@ -387,6 +390,7 @@ take_snapshots(struct bide *b)
     if (now < b->snapshot_ns) {
         return;
     }
+    live_check_owner(b->live, false);
     for (int i = 0; p && i < SNAPSHOTS_AT_ONCE; i++, p = p->next) {
         const struct home *h = atomic_load(&p->home);
 

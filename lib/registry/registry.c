@@ -220,6 +220,7 @@ revive_in_child(struct bide *b)
     /* The parent keeps its own descriptors: closing the child's does not
      * change them. */
     watch_close(b);
+    live_owner(b->live);
 }
 
 void
