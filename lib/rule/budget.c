@@ -49,7 +49,6 @@
 
 #include "window.h"
 
-#define FAR_AHEAD 1000000ull
 #define RATIO_IN_FORCE UINT32_MAX /* in `refill`, beside a size of 0 */
 
 struct bucket {
@@ -183,22 +182,6 @@ settle_tokens(struct budget_words *w, uint64_t now_ms)
     }
 }
 
-/* Records commit `txn` as the one that set the size.  Returns false if a newer
- * commit has set it, so that older rules do not restore an old size.  A
- * recorded commit more than FAR_AHEAD ahead is garbage and is overwritten. */
-static bool
-record_commit(struct budget_words *w, uint64_t txn)
-{
-    uint64_t seen = atomic_load(&w->size_txn);
-
-    while (seen < txn || seen - txn > FAR_AHEAD) {
-        if (atomic_compare_exchange_weak(&w->size_txn, &seen, txn)) {
-            return true;
-        }
-    }
-    return seen == txn;
-}
-
 /* The size and the rate that rules ask for; NULL: the budget is off. */
 struct wanted {
     int64_t capacity;
@@ -231,7 +214,7 @@ change_size(struct wanted to, const struct guard *g, uint64_t now_ms)
     uint32_t serial = (s.serial + 1) & 3;
     uint64_t fresh;
 
-    if (is_wanted(w, s, to) || !record_commit(w, g->txn)) {
+    if (is_wanted(w, s, to) || !commit_is_newest(&w->size_txn, g->txn)) {
         return both;
     }
     if (to.rate == RATIO_IN_FORCE && g->budget_rings) {

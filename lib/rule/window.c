@@ -22,6 +22,20 @@
 #include <stddef.h>
 
 #define WRITING (1ull << 63)
+#define FAR_AHEAD 1000000ull
+
+bool
+commit_is_newest(_Atomic uint64_t *word, uint64_t txn)
+{
+    uint64_t seen = atomic_load(word);
+
+    while (seen < txn || seen - txn > FAR_AHEAD) {
+        if (atomic_compare_exchange_weak(word, &seen, txn)) {
+            return true;
+        }
+    }
+    return seen == txn;
+}
 
 static uint64_t
 slice_ns(uint64_t window_ns)

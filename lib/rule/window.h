@@ -25,6 +25,11 @@ subtract_to_zero(uint64_t a, uint64_t b)
     return a > b ? a - b : 0;
 }
 
+/* Records commit `txn` in *word as the one whose rules are applied.  Returns
+ * false if a newer one is recorded, so that older rules do not come back.  One
+ * that is far ahead is garbage and is overwritten. */
+bool commit_is_newest(_Atomic uint64_t *word, uint64_t txn);
+
 /* Stores the totals at the beginning of a slice of time.  Must be called before
  * an event at `now_ns` is counted; `now` are the totals without that event. */
 void window_turn(struct series *r, uint64_t window_ns, uint64_t now_ns,

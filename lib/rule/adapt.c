@@ -1,0 +1,160 @@
+/* Layout of the words: `cut` is the time in ns plus 1, times 2, plus 1 after
+ * the first throttle; before that it is when the measuring began.  `meter` is
+ * the number of the half second, in 40 bits, above its responses, in 24.
+ *
+ * Example, measured from 0, the first response throttled at 0.5 s: one response
+ * in half a second is 2 per second, smoothed 0.8 x 2 = 1.6; most is 1.6, cut
+ * 1000000003, the rate 0.7 x 1.6 = 1.12 per second.
+ *
+ * The formulas and numbers are those of the SDKs: botocore/retries/adaptive.py,
+ * bucket.py and throttling.py; DefaultRateLimiter of aws-sdk-js-v3.
+ *
+ * Words are written one after another.  A process that is killed in between
+ * leaves a cut from an older rate, or one half second that is not measured: the
+ * next responses correct both. */
+#include "adapt.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "window.h"
+
+#define BETA 0.7     /* share of the rate that a cut leaves */
+#define SCALE 0.4    /* of the cubic growth */
+#define SMOOTH 0.8   /* weight of the last half second */
+#define HIGHEST 1e12 /* a rate above this is garbage */
+#define HALF_NS 500000000ull
+
+double
+adapt_read(const _Atomic uint64_t *word, double other)
+{
+    uint64_t bits = atomic_load_explicit(word, memory_order_relaxed);
+    double value;
+
+    memcpy(&value, &bits, sizeof(value));
+    return value >= 0 && value <= HIGHEST ? value : other;
+}
+
+void
+adapt_write(_Atomic uint64_t *word, double value)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &value, sizeof(bits));
+    atomic_store_explicit(word, bits, memory_order_relaxed);
+}
+
+double
+adapt_grown(double most, double since_s)
+{
+    double k = cbrt(most * (1 - BETA) / SCALE);
+
+    return SCALE * (since_s - k) * (since_s - k) * (since_s - k) + most;
+}
+
+/* ---- the time of the last cut ---- */
+
+static uint64_t
+pack_cut(uint64_t at_ns, bool cut)
+{
+    return (at_ns + 1) << 1 | cut;
+}
+
+static uint64_t
+unpack_cut(uint64_t word)
+{
+    return (word >> 1) - 1;
+}
+
+/* Reads `cut`.  A time that is ahead is garbage, or of another core's clock; it
+ * becomes now. */
+static uint64_t
+read_cut(struct rate_words *w, uint64_t now_ns)
+{
+    uint64_t seen = atomic_load(&w->cut);
+
+    while (unpack_cut(seen) > now_ns) {
+        uint64_t now = pack_cut(now_ns, seen & 1);
+
+        if (atomic_compare_exchange_weak(&w->cut, &seen, now)) {
+            return now;
+        }
+    }
+    return seen;
+}
+
+void
+adapt_begin(struct rate_words *w, uint64_t now_ns)
+{
+    uint64_t none = 0;
+
+    if (atomic_load_explicit(&w->cut, memory_order_relaxed) == 0) {
+        atomic_compare_exchange_strong(&w->cut, &none, pack_cut(now_ns, false));
+    }
+}
+
+bool
+adapt_has_cut(const struct rate_words *w)
+{
+    return atomic_load_explicit(&w->cut, memory_order_relaxed) & 1;
+}
+
+/* ---- reports ---- */
+
+/* Counts a response.  Returns the responses per second: renewed by the first
+ * response of each half second, which counts for those before. */
+static double
+count_response(struct rate_words *w, uint64_t begun_ns, uint64_t now_ns)
+{
+    uint64_t half = now_ns / HALF_NS, seen = atomic_load(&w->meter), last, next;
+    double measured = adapt_read(&w->measured, 0), count;
+
+    do {
+        last = seen ? seen >> 24 : begun_ns / HALF_NS;
+        if (last > half + 2) {
+            last = half; /* garbage */
+        }
+        count = (double)(seen & MASK(24)) + 1;
+        next = half > last ? half << 24
+                           : last << 24 | ((seen + 1) & MASK(24));
+    } while (!atomic_compare_exchange_weak(&w->meter, &seen, next));
+    if (half > last) {
+        measured = SMOOTH * count / ((double)(half - last) / 2) +
+                   (1 - SMOOTH) * measured;
+        adapt_write(&w->measured, measured);
+    }
+    return measured;
+}
+
+/* Reports whether a throttle outcome cuts the rate, and stores that it does. */
+static bool
+take_cut(enum rate_adapt how, struct rate_words *w, uint64_t seen,
+         uint64_t began_ns, uint64_t now_ns)
+{
+    uint64_t next = pack_cut(now_ns, true);
+
+    if (how == ADAPT_AWS) {
+        atomic_store(&w->cut, next);
+        return true;
+    }
+    return (!(seen & 1) || began_ns > unpack_cut(seen)) &&
+           atomic_compare_exchange_strong(&w->cut, &seen, next);
+}
+
+double
+adapt_report(const struct rate_rules *r, struct rate_words *w, double pace,
+             bool throttled, uint64_t began_ns, uint64_t now_ns)
+{
+    uint64_t cut = read_cut(w, now_ns), at = unpack_cut(cut);
+    double measured = count_response(w, at, now_ns), rate, most;
+
+    if (throttled && take_cut(r->adapt, w, cut, began_ns, now_ns)) {
+        most = cut & 1 && pace < measured ? pace : measured;
+        adapt_write(&w->most, most);
+        rate = BETA * most;
+    } else {
+        rate = adapt_grown(adapt_read(&w->most, 0), (double)(now_ns - at) / 1e9);
+    }
+    rate = rate < 2 * measured ? rate : 2 * measured;
+    return rate > r->min_per_s ? rate : r->min_per_s;
+}
