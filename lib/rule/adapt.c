@@ -115,8 +115,7 @@ count_response(struct rate_words *w, uint64_t begun_ns, uint64_t now_ns)
             last = half; /* garbage */
         }
         count = (double)(seen & MASK(24)) + 1;
-        next = half > last ? half << 24
-                           : last << 24 | ((seen + 1) & MASK(24));
+        next = half > last ? half << 24 : last << 24 | ((seen + 1) & MASK(24));
     } while (!atomic_compare_exchange_weak(&w->meter, &seen, next));
     if (half > last) {
         measured = SMOOTH * count / ((double)(half - last) / 2) +
@@ -153,8 +152,20 @@ adapt_report(const struct rate_rules *r, struct rate_words *w, double pace,
         adapt_write(&w->most, most);
         rate = BETA * most;
     } else {
-        rate = adapt_grown(adapt_read(&w->most, 0), (double)(now_ns - at) / 1e9);
+        most = adapt_read(&w->most, -1);
+        if (most < 0) { /* garbage */
+            most = measured;
+            adapt_write(&w->most, most);
+        }
+        rate = adapt_grown(most, (double)(now_ns - at) / 1e9);
     }
     rate = rate < 2 * measured ? rate : 2 * measured;
     return rate > r->min_per_s ? rate : r->min_per_s;
+}
+
+bool
+adapt_is_sound(const struct rate_words *w, uint64_t now_ns)
+{
+    return adapt_read(&w->most, -1) >= 0 && adapt_read(&w->measured, -1) >= 0 &&
+           atomic_load(&w->cut) >> 1 <= now_ns + AHEAD_MS * MS;
 }

@@ -30,4 +30,7 @@ double adapt_report(const struct rate_rules *r, struct rate_words *w,
                     double pace, bool throttled, uint64_t began_ns,
                     uint64_t now_ns);
 
+/* Returns false if the words are impossible. */
+bool adapt_is_sound(const struct rate_words *w, uint64_t now_ns);
+
 #endif

@@ -1,15 +1,14 @@
-/* `until` is the only word that holds a call.  `since` and `waiting` only decide
- * how far apart the calls come back: garbage in them is bounded by max_ns. */
+/* `until` is the only word that holds a call.  `since` and `waiting` only
+ * decide how far apart the calls come back: garbage in them is bounded by
+ * max_ns. */
 #include "hint.h"
 
 #include "base/duration.h"
 
-#define LONGEST_NS (86400 * SECOND_NS)
-
 static uint64_t
 latest_ns(uint64_t now_ns, uint64_t max_ns)
 {
-    return now_ns + (max_ns < LONGEST_NS ? max_ns : LONGEST_NS);
+    return now_ns + smaller_ns(max_ns, DAY_NS);
 }
 
 void
@@ -19,9 +18,7 @@ hint_hold(struct hint_words *w, uint64_t until_ns, uint64_t now_ns,
     uint64_t latest = latest_ns(now_ns, max_ns);
     uint64_t seen = atomic_load(&w->until);
 
-    if (until_ns > latest) {
-        until_ns = latest;
-    }
+    until_ns = smaller_ns(until_ns, latest);
     while (until_ns > now_ns && (seen < until_ns || seen > latest)) {
         if (atomic_compare_exchange_weak(&w->until, &seen, until_ns)) {
             atomic_store(&w->since, now_ns);
@@ -32,7 +29,7 @@ hint_hold(struct hint_words *w, uint64_t until_ns, uint64_t now_ns,
 }
 
 uint64_t
-hint_until(const struct hint_words *w, uint64_t now_ns, uint64_t max_ns)
+hint_until(const struct hint_words *w, uint64_t max_ns, uint64_t now_ns)
 {
     uint64_t until = atomic_load_explicit(&w->until, memory_order_relaxed);
 
@@ -41,9 +38,9 @@ hint_until(const struct hint_words *w, uint64_t now_ns, uint64_t max_ns)
 
 uint64_t
 hint_turn(struct hint_words *w, uint64_t each_ns, uint64_t spread_ns,
-          uint64_t now_ns, uint64_t max_ns)
+          uint64_t max_ns, uint64_t now_ns)
 {
-    uint64_t until = hint_until(w, now_ns, max_ns), number, after;
+    uint64_t until = hint_until(w, max_ns, now_ns), number, after;
     uint64_t latest = latest_ns(now_ns, max_ns);
 
     if (until == 0) {
@@ -61,7 +58,7 @@ hint_turn(struct hint_words *w, uint64_t each_ns, uint64_t spread_ns,
         after = (uint64_t)((double)(number * 0x9e3779b97f4a7c15ull >> 11) *
                            0x1p-53 * (double)spread_ns);
     }
-    return after < latest - now_ns ? until + after : latest;
+    return smaller_ns(until + after, latest);
 }
 
 void

@@ -9,9 +9,9 @@
 /* Two cache lines: of a rate that is set, only the first is used. */
 struct rate_words {
     _Atomic uint64_t tokens; /* rate.c: level, and when it was that */
-    _Atomic uint64_t pace;   /* a double: tokens per second, as set or learned */
-    _Atomic uint64_t turn;   /* the last time that a waiting call was given */
-    _Atomic uint64_t txn;    /* the commit that set the pace */
+    _Atomic uint64_t pace; /* a double: tokens per second, as set or learned */
+    _Atomic uint64_t turn; /* the last time that a waiting call was given */
+    _Atomic uint64_t txn;  /* the commit that set the pace */
     uint64_t spare[4];
     /* Of a rate that adapts, adapt.c. */
     _Atomic uint64_t cut;      /* when it was cut last */

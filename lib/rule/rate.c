@@ -174,28 +174,28 @@ rate_follow(const struct rate_rules *r, struct rate_words *w, uint64_t txn,
 /* ---- tokens ---- */
 
 /* Returns when a call should ask again that misses `missing` tokens: when they
- * are there, or one token after the time that was given last. */
+ * are there, or one token after the time that was given last.  A call that
+ * would wait for longer than `most_ns` gives up, so it is not given that. */
 static uint64_t
 next_turn(struct rate_words *w, const struct bucket *b, double missing,
-          uint64_t now_ns)
+          uint64_t most_ns, uint64_t now_ns)
 {
     double wait_s = fmin(missing / b->rate, LONGEST_S);
     double each_s = fmin(1 / b->rate, LONGEST_S);
     uint64_t first = now_ns + (uint64_t)ceil(wait_s * 1e9);
     uint64_t look = now_ns + LOOK_NS, seen = atomic_load(&w->turn), next;
 
-    if (!b->adapts && first > look) {
-        look = first;
+    if (!b->adapts) {
+        look = larger_ns(look, first);
     }
     do {
         next = seen + (uint64_t)(each_s * 1e9);
         if (next < first || seen > look || wait_s < each_s / 2) {
             next = first;
         }
-        if (next >= look) {
-            return look;
-        }
-    } while (next > seen &&
+        next = smaller_ns(next, look);
+    } while ((next > seen || seen > look) && next < look &&
+             next - now_ns <= most_ns &&
              !atomic_compare_exchange_weak(&w->turn, &seen, next));
     return next;
 }
@@ -218,11 +218,12 @@ rate_take(const struct rate_rules *r, struct rate_words *w, uint64_t txn,
         /* A full bucket has a token for everybody. */
         keep = who == MANDATORY ? 0 : fmin(r->reserve * b.burst, b.burst - 1);
         if (b.level < 1 + keep - NEARLY) {
-            *out_at_ns = next_turn(w, &b, 1 + keep - b.level, now_ns);
+            *out_at_ns =
+                next_turn(w, &b, 1 + keep - b.level, r->wait_ns, now_ns);
             return false;
         }
-    } while (!atomic_compare_exchange_weak(
-        &w->tokens, &seen, pack_level(&b, -1, false, now_ns)));
+    } while (!atomic_compare_exchange_weak(&w->tokens, &seen,
+                                           pack_level(&b, -1, false, now_ns)));
     return true;
 }
 
@@ -235,8 +236,8 @@ rate_return(const struct rate_rules *r, struct rate_words *w, uint64_t now_ns)
     do {
         b = read_bucket(r, w, seen, now_ns);
     } while (!b.is_free &&
-             !atomic_compare_exchange_weak(
-                 &w->tokens, &seen, pack_level(&b, 1, false, now_ns)));
+             !atomic_compare_exchange_weak(&w->tokens, &seen,
+                                           pack_level(&b, 1, false, now_ns)));
 }
 
 void
@@ -251,11 +252,13 @@ rate_report(const struct rate_rules *r, struct rate_words *w, bool throttled,
     }
     adapt_begin(w, now_ns);
     b = read_rate(r, w);
-    pace = fmin(adapt_report(r, w, b.rate, throttled, began_ns, now_ns),
-                r->per_s);
+    pace =
+        fmin(adapt_report(r, w, b.rate, throttled, began_ns, now_ns), r->per_s);
     /* Up to the first cut, a rate_limit is the rate in force. */
     if (b.is_free || adapt_has_cut(w)) {
         change_pace(w, b, b.rate, fmax(pace, 1), pace, now_ns);
+    } else {
+        adapt_write(&w->pace, pace);
     }
 }
 
@@ -286,14 +289,14 @@ rate_reset(struct rate_words *w)
 }
 
 bool
-rate_is_sound(const struct rate_words *w, uint64_t now_ns)
+rate_is_sound(const struct rate_rules *r, const struct rate_words *w,
+              uint64_t now_ns)
 {
     uint32_t bits = (uint32_t)(atomic_load(&w->tokens) >> 32);
     float level;
 
     memcpy(&level, &bits, sizeof(level));
     return fabsf(level) <= 2 * RATE_HIGHEST && adapt_read(&w->pace, -1) >= 0 &&
-           adapt_read(&w->most, -1) >= 0 && adapt_read(&w->measured, -1) >= 0 &&
-           atomic_load(&w->cut) >> 1 <= now_ns + AHEAD_MS * MS &&
-           atomic_load(&w->turn) <= now_ns + (uint64_t)(LONGEST_S * 1e9);
+           atomic_load(&w->turn) <= now_ns + (uint64_t)(LONGEST_S * 1e9) &&
+           (r->adapt == ADAPT_NONE || adapt_is_sound(w, now_ns));
 }

@@ -47,6 +47,7 @@ void rate_reset(struct rate_words *w);
 
 /* Returns false if the words are impossible.  Calls then wait no longer than
  * the rules' own rate would have them wait. */
-bool rate_is_sound(const struct rate_words *w, uint64_t now_ns);
+bool rate_is_sound(const struct rate_rules *r, const struct rate_words *w,
+                   uint64_t now_ns);
 
 #endif
