@@ -21,6 +21,26 @@ struct awaiting {
     struct bide_call c;
 };
 
+/* Freed objects to use again: their memory is larger than what Python's own
+ * allocator keeps. */
+enum { SPARES = 8 };
+static struct awaiting *spares[SPARES];
+static int spare_count;
+
+static struct awaiting *
+make_awaiting(void)
+{
+    struct awaiting *a;
+
+    if (!spare_count) {
+        return (struct awaiting *)PyType_GenericAlloc(awaiting_type, 0);
+    }
+    a = spares[--spare_count];
+    (void)PyObject_Init((PyObject *)a, awaiting_type);
+    PyObject_GC_Track(a);
+    return a;
+}
+
 PyObject *
 awaiting_new(struct guard *g, PyObject *args, PyObject *kwargs)
 {
@@ -35,7 +55,7 @@ awaiting_new(struct guard *g, PyObject *args, PyObject *kwargs)
         Py_DECREF(inner);
         inner = iterator;
     }
-    a = inner ? (struct awaiting *)PyType_GenericAlloc(awaiting_type, 0) : NULL;
+    a = inner ? make_awaiting() : NULL;
     if (!a) {
         Py_XDECREF(inner);
         return NULL;
@@ -274,10 +294,13 @@ static int
 clear_awaiting(PyObject *self)
 {
     struct awaiting *a = (struct awaiting *)self;
+    bool may_be_open = a->handle && !a->is_done;
 
     a->is_done = true;
     Py_CLEAR(a->inner);
-    bide_call_abandon(&a->c);
+    if (may_be_open) {
+        bide_call_abandon(&a->c);
+    }
     Py_CLEAR(a->guard);
     Py_CLEAR(a->handle);
     Py_CLEAR(a->args);
@@ -288,9 +311,17 @@ clear_awaiting(PyObject *self)
 static void
 free_awaiting(PyObject *self)
 {
+    struct awaiting *a = (struct awaiting *)self;
+
     PyObject_GC_UnTrack(self);
     (void)clear_awaiting(self);
-    free_object(self);
+    if (spare_count == SPARES) {
+        free_object(self);
+        return;
+    }
+    a->is_in_python = a->is_done = false;
+    spares[spare_count++] = a;
+    Py_DECREF(awaiting_type);
 }
 
 static PyMethodDef awaiting_methods[] = {
