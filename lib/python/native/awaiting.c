@@ -131,19 +131,15 @@ static int
 settle_step(struct awaiting *a, int step, PyObject **out)
 {
     PyObject *value = *out, *raised = NULL, *verdict = NULL;
+    int rc = step == SEND_NEXT
+                 ? 1
+                 : guard_settle(a->guard, &a->c, value, &raised, &verdict);
 
-    switch (step == SEND_NEXT     ? 2
-            : step == SEND_RETURN ? guard_judge(a->guard, value, &verdict)
-            : guard_take_exception(&raised) ? 0
-                                            : -1) {
-    case 1:
-        (void)bide_step_ended(&a->c, bide_ok());
+    if (rc > 0) {
         return step;
-    case 2:
-        return step;
-    case -1:
+    }
+    if (rc < 0) {
         Py_CLEAR(*out);
-        bide_call_abandon(&a->c);
         return SEND_ERROR;
     }
     step = continue_in_python(a, BIDE_GO, value, raised, verdict, out);

@@ -460,16 +460,21 @@ FUNCTION(take)
                          seconds_of(d->deferred_realtime_ns), d->last_error);
 }
 
-FUNCTION(acknowledge)
-{
-    struct box *w;
-    int rc;
-
-    PARSE("O&", as_work, &w);
-    UNLOCKED(w->owner->owner,
-             rc = bide_deferred_ack(w->owner->pointer, w->pointer));
-    return none_or_error(rc);
-}
+/* Defines a function of a piece of work. */
+#define OF_WORK(name, function)                                 \
+    FUNCTION(name)                                              \
+    {                                                           \
+        struct box *w;                                          \
+        int rc;                                                 \
+                                                                \
+        PARSE("O&", as_work, &w);                               \
+        UNLOCKED(w->owner->owner,                               \
+                 rc = function(w->owner->pointer, w->pointer)); \
+        return none_or_error(rc);                               \
+    }
+OF_WORK(acknowledge, bide_deferred_ack)
+OF_WORK(release_work, bide_deferred_release)
+OF_WORK(extend, bide_deferred_extend)
 
 FUNCTION(return_work)
 {
@@ -480,29 +485,6 @@ FUNCTION(return_work)
     PARSE("O&z", as_work, &w, &reason);
     UNLOCKED(w->owner->owner,
              rc = bide_deferred_nack(w->owner->pointer, w->pointer, reason));
-    return none_or_error(rc);
-}
-
-/* release(work): it was not tried. */
-FUNCTION(release_work)
-{
-    struct box *w;
-    int rc;
-
-    PARSE("O&", as_work, &w);
-    UNLOCKED(w->owner->owner,
-             rc = bide_deferred_release(w->owner->pointer, w->pointer));
-    return none_or_error(rc);
-}
-
-FUNCTION(extend)
-{
-    struct box *w;
-    int rc;
-
-    PARSE("O&", as_work, &w);
-    UNLOCKED(w->owner->owner,
-             rc = bide_deferred_extend(w->owner->pointer, w->pointer));
     return none_or_error(rc);
 }
 

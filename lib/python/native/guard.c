@@ -44,15 +44,10 @@ guard_take_handle(struct guard *g)
     return g->handle;
 }
 
-/* Asks outcome= about a value.  Returns 1 if it is a success, 0 if Python has
- * to look at *verdict, -1 with an exception. */
-int
-guard_judge(const struct guard *g, PyObject *value, PyObject **verdict)
+/* Asks outcome= about a value.  Returns as guard_settle. */
+static int
+judge_value(const struct guard *g, PyObject *value, PyObject **verdict)
 {
-    *verdict = NULL;
-    if (!g->judge) {
-        return 1;
-    }
     *verdict = PyObject_CallFunctionObjArgs(g->judge, value, NULL);
     if (!*verdict) {
         return -1;
@@ -66,8 +61,8 @@ guard_judge(const struct guard *g, PyObject *value, PyObject **verdict)
 
 /* Takes the exception that is set: sets *out, with its traceback, unless the
  * exception means that the program stops (Ctrl-C, cancellation, exit). */
-bool
-guard_take_exception(PyObject **out)
+static bool
+take_exception(PyObject **out)
 {
     PyObject *type, *trace;
 
@@ -83,6 +78,22 @@ guard_take_exception(PyObject **out)
     Py_XDECREF(type);
     Py_XDECREF(trace);
     return true;
+}
+
+int
+guard_judge(const struct guard *g, struct bide_call *c, PyObject *value,
+            PyObject **raised, PyObject **verdict)
+{
+    int rc = value                    ? judge_value(g, value, verdict)
+             : take_exception(raised) ? 0
+                                      : -1;
+
+    if (rc > 0) {
+        (void)bide_step_ended(c, bide_ok());
+    } else if (rc < 0) {
+        bide_call_abandon(c);
+    }
+    return rc;
 }
 
 /* Goes on in Python, with the call in a box: what its attempt returned, raised,
@@ -115,16 +126,13 @@ settle(struct guard *g, struct box *h, struct bide_call *c, PyObject *args,
        PyObject *kwargs, PyObject *value)
 {
     PyObject *raised = NULL, *verdict = NULL, *result;
+    int rc = guard_settle(g, c, value, &raised, &verdict);
 
-    switch (value                           ? guard_judge(g, value, &verdict)
-            : guard_take_exception(&raised) ? 0
-                                            : -1) {
-    case 1:
-        (void)bide_step_ended(c, bide_ok());
+    if (rc > 0) {
         return value;
-    case -1:
+    }
+    if (rc < 0) {
         Py_XDECREF(value);
-        bide_call_abandon(c);
         return NULL;
     }
     result = guard_go_on(continue_sync, g, h, c, BIDE_GO, args, kwargs, value,
