@@ -1,5 +1,6 @@
 #include "agent.h"
 
+#include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -256,6 +257,7 @@ follow_pointer(struct agent *a, const struct pointer *p,
         state.cluster = reply->cluster;
         state.revision = p->modified;
         rc = follow_release(a, wanted, &state, txn);
+        malloc_trim(0); /* an agent that waits keeps no release */
         rc = rc ? rc : mirror_state(a->o->dir, &state, &txn, a->why);
     }
     if (rc) {

@@ -153,6 +153,23 @@ setup_file() {
     says "parts of its text are missing or wrong"
 }
 
+@test "the examples of bide(7) work" {
+    local text
+    start_etcd
+    on default init --live "$T/live" >/dev/null
+    mkdir policies bin
+    policies 5 >policies/shop.ini
+    ln -s "$BIDE" bin/bide
+    text=$(sed -n '/^.SH FLEETS/,/^.SH PYTHON/p' "$TOP/cli/man/bide.7" |
+        sed -n '/^.nf/,/^.fi/{/^.nf/d;/^.fi/d;s/\\-/-/g;s/\\(dq/"/g;p}' |
+        grep -v -e '^systemctl' -e 'fleet follow')
+    text=${text//"http://etcd-1:2379 http://etcd-2:2379"/$ETCD}
+    text=${text//etcdctl /etcdctl --endpoints $ETCD }
+    text=${text//"fleet diff 1"/"fleet diff 1 || test \$? = 1"}
+    gives 0 env PATH="$T/bin:$PATH" BIDE_DIR="$T/default" bash -exc "$text"
+    says "release 1: 1 policy" "Role operator updated"
+}
+
 @test "the examples of the fleet's commands work" {
     local name line url
     start_etcd
