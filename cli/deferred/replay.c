@@ -367,11 +367,10 @@ deferred_replay_command(struct command_line *line)
 static int
 check_queue_owner(const struct command_line *line)
 {
-    char path[4096 + 16];
     struct stat st;
 
-    snprintf(path, sizeof(path), "%s/" PATH_DEFERRED, line->option[OPTION_DIR]);
-    if (geteuid() != 0 || stat(path, &st) < 0) {
+    if (geteuid() != 0 ||
+        stat(path_of(line->option[OPTION_DIR], PATH_DEFERRED).text, &st) < 0) {
         return 0;
     }
     if (st.st_uid != 0 || st.st_mode & S_IWOTH ||

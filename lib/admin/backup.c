@@ -12,7 +12,6 @@
  * A file that is damaged is left out, except the policies. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,21 +42,16 @@ crc_of_head(const struct head *h)
     return crc32c(0, &h->format, sizeof(*h) - offsetof(struct head, format));
 }
 
-char *
-backup_path(const char *dir, const char *name, char out[PATH_MAX])
+struct file_path
+backup_path(const char *dir, int file)
 {
-    if (snprintf(out, PATH_MAX, "%s/%s", dir, name) >= PATH_MAX) {
-        *out = '\0';
-    }
-    return out;
+    return path_of(dir, backup_files[file].name);
 }
 
 bool
 backup_has(const char *dir, int file)
 {
-    char path[PATH_MAX];
-
-    return !access(backup_path(dir, backup_files[file].name, path), F_OK);
+    return !access(backup_path(dir, file).text, F_OK);
 }
 
 int
@@ -87,12 +81,12 @@ static int
 append_file(const char *dir, int file, FILE *to, struct head *h)
 {
     const int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-    char path[PATH_MAX];
-    int fd = open(backup_path(dir, backup_files[file].name, path), flags), rc;
+    const struct file_path path = backup_path(dir, file);
+    int fd = open(path.text, flags), rc;
     FILE *from = fd < 0 ? NULL : fdopen(fd, "r");
 
     if (!from) {
-        return errno == ENOENT ? 0 : place_failed(path, errno);
+        return errno == ENOENT ? 0 : place_failed(path.text, errno);
     }
     rc = backup_copy(from, to, UINT64_MAX, &h->size[file], &h->crcs[file]);
     fclose(from);
@@ -104,11 +98,10 @@ static int
 append_checked(const char *dir, int file, FILE *to, struct head *h)
 {
     struct pages_stamp before, after = {.txn = 0};
+    const struct file_path path = backup_path(dir, file);
     const off_t begin = ftello(to);
     struct pages *p = NULL;
-    char path[PATH_MAX];
-    int lock = -1,
-        rc = pages_open(backup_path(dir, backup_files[file].name, path), &p);
+    int lock = -1, rc = pages_open(path.text, &p);
 
     if (rc == BIDE_EMISSING && file != POLICIES) {
         return 0;
@@ -120,7 +113,7 @@ append_checked(const char *dir, int file, FILE *to, struct head *h)
                        : place_wait(dir, backup_files[file].lock, LOCK_WAIT_MS,
                                     &lock);
         if (!rc && (pages_look(p, &before) || fseeko(to, begin, SEEK_SET))) {
-            rc = place_failed(path, EIO);
+            rc = place_failed(path.text, EIO);
         }
         rc = rc || file != DEFERRED ? rc : append_file(dir, JOURNAL, to, h);
         rc = rc ? rc : append_file(dir, file, to, h);
@@ -150,10 +143,9 @@ warn_of_records(const char *dir, struct admin_backup *out)
 {
     struct history_survey found = {.damaged = 0};
     struct pages *p = NULL;
-    char path[PATH_MAX];
 
     out->pieces = backup_pieces(dir, &out->damaged[0]);
-    if (!pages_open(backup_path(dir, PATH_HISTORY, path), &p)) {
+    if (!pages_open(backup_path(dir, HISTORY).text, &p)) {
         (void)history_survey(p, &found);
         out->damaged[1] = found.damaged;
     }

@@ -2,11 +2,11 @@
 #ifndef BIDE_ADMIN_BACKUP_INSIDE_H
 #define BIDE_ADMIN_BACKUP_INSIDE_H
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/paths.h"
 #include "store/policies/reader.h"
 #include "backup.h"
 
@@ -34,8 +34,8 @@ int backup_read_head(FILE *file, struct head *out);
  * unused). */
 int backup_write(struct past *p, int first, FILE *to, struct admin_backup *out);
 
-/* Writes "DIR/NAME", or "" if that is too long. */
-char *backup_path(const char *dir, const char *name, char out[PATH_MAX]);
+/* Returns the path of one of `names` in a directory. */
+struct file_path backup_path(const char *dir, int file);
 bool backup_has(const char *dir, int file);
 /* Copies bytes until the end or `most`; *out_crc is their checksum. */
 int backup_copy(FILE *from, FILE *to, uint64_t most, uint64_t *out_size,

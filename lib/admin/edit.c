@@ -1,6 +1,5 @@
 #include "edit.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -15,14 +14,13 @@
 static int
 refuse_undecided(const char *dir)
 {
-    char path[PATH_MAX];
+    const struct file_path path = path_of(dir, PATH_RESTORED);
 
-    snprintf(path, sizeof(path), "%s/" PATH_RESTORED, dir);
-    return access(path, F_OK) ? 0
-                              : place_say(BIDE_ESYS,
-                                          "%s: a restore was interrupted\n"
-                                          "bide init finishes it",
-                                          path);
+    return access(path.text, F_OK) ? 0
+                                   : place_say(BIDE_ESYS,
+                                               "%s: a restore was interrupted\n"
+                                               "bide init finishes it",
+                                               path.text);
 }
 
 int

@@ -112,12 +112,12 @@ make_directories(const char *dir, struct admin_init *how)
 {
     static const char *const names[] = {PATH_POLICIES, PATH_HISTORIES,
                                         PATH_QUEUE};
-    char path[PATH_MAX];
 
     for (size_t i = 0; i < 3 && how->existed; i++) {
-        snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
-        if (access(path, F_OK) && errno == ENOENT) {
-            how->told(path, NULL, 0);
+        const struct file_path path = path_of(dir, names[i]);
+
+        if (access(path.text, F_OK) && errno == ENOENT) {
+            how->told(path.text, NULL, 0);
             how->mended++;
         }
     }
@@ -129,11 +129,9 @@ static int
 make_registry(const char *dir, const char *live_dir)
 {
     uint8_t id[REGISTRY_ID_SIZE];
-    char live[PATH_MAX];
     int rc;
 
-    snprintf(live, sizeof(live), "%s/live", live_dir);
-    if (paths_make_live(dir, live)) {
+    if (paths_make_live(dir, path_of(live_dir, "live").text)) {
         return place_failed(live_dir, errno);
     }
     rc = writer_create(dir, live_dir, deferred_create, id);
@@ -168,31 +166,29 @@ set_journal(const char *dir, const struct reader *r, struct admin_init *how)
 int
 admin_init(const char *dir, struct admin_init *how)
 {
-    char path[PATH_MAX];
+    const struct file_path old = path_of(dir, "registry.mdb");
     struct reader *r = NULL;
     gid_t none;
     int rc;
 
-    snprintf(path, sizeof(path), "%s/" PATH_REGISTRY, dir);
     rc = choose_group(dir, how->group, &none);
     rc = rc ? rc : choose_group(dir, how->operators, &none);
     if (rc) {
         return failure_of_store(rc, dir, place_why());
     }
-    how->existed = !access(path, F_OK);
+    how->existed = !access(path_of(dir, PATH_REGISTRY).text, F_OK);
     if (how->existed) {
         rc = reader_open(dir, &r);
         if (rc && rc != BIDE_EPERM) {
             return failure_at(FAILURE_STORE, rc, dir, pages_why());
         }
     }
-    snprintf(path, sizeof(path), "%s/registry.mdb", dir);
-    if (!access(path, F_OK)) {
+    if (!access(old.text, F_OK)) {
         rc = place_say(
             BIDE_EFORMAT,
             "%s lies where an earlier bide kept "
             "it\nexport its policies with that bide, and move it away",
-            path);
+            old.text);
         return failure_of_store(rc, dir, place_why());
     }
     rc = make_directories(dir, how);

@@ -60,13 +60,11 @@ copy_file(FILE *from, const char *path, const char *place, uint64_t most,
 static int
 extract_file(const char *stage, int file, FILE *from, const struct head *h)
 {
-    char path[PATH_MAX];
+    const struct file_path path = backup_path(stage, file);
     uint64_t size;
     uint32_t crc;
-    int rc;
+    int rc = copy_file(from, path.text, path.text, h->size[file], &size, &crc);
 
-    backup_path(stage, backup_files[file].name, path);
-    rc = copy_file(from, path, path, h->size[file], &size, &crc);
     return rc ? rc
            : size != h->size[file] || crc != h->crcs[file]
                ? place_say(BIDE_EINPUT, "damaged: %s", backup_files[file].name)
@@ -80,7 +78,6 @@ settle_deferred(const char *dir, bool new_journal)
 {
     struct deferred *d = NULL;
     struct deferred_lost lost;
-    char path[PATH_MAX];
     int rc = deferred_open(dir, &d);
 
     rc = rc ? rc : deferred_lost(d, true, &lost);
@@ -88,7 +85,7 @@ settle_deferred(const char *dir, bool new_journal)
     if (rc || !new_journal) {
         return rc;
     }
-    unlink(backup_path(dir, PATH_DEFERRED_JOURNAL, path));
+    unlink(backup_path(dir, JOURNAL).text);
     return settle_deferred(dir, false);
 }
 
@@ -99,14 +96,13 @@ settle_deferred(const char *dir, bool new_journal)
 static int
 keep_file(const char *dir, const char *kept, int file)
 {
-    char path[PATH_MAX], place[PATH_MAX];
-    FILE *from = fopen(backup_path(dir, backup_files[file].name, place), "re");
+    const struct file_path place = backup_path(dir, file);
+    FILE *from = fopen(place.text, "re");
     uint64_t size;
     uint32_t crc;
-    int rc;
+    int rc = copy_file(from, backup_path(kept, file).text, place.text,
+                       UINT64_MAX, &size, &crc);
 
-    backup_path(kept, backup_files[file].name, path);
-    rc = copy_file(from, path, place, UINT64_MAX, &size, &crc);
     if (from) {
         fclose(from);
     }
@@ -118,26 +114,25 @@ keep_file(const char *dir, const char *kept, int file)
 static int
 move_file(const char *from, const char *dir, const char *kept, int file)
 {
-    char fresh[PATH_MAX], old[PATH_MAX], place[PATH_MAX];
-    FILE *f = fopen(backup_path(from, backup_files[file].name, fresh), "re");
+    const struct file_path fresh = backup_path(from, file);
+    const struct file_path place = backup_path(dir, file);
+    FILE *f = fopen(fresh.text, "re");
     struct stat st;
-    int rc =
-        !f || fstat(fileno(f), &st) ||
-                safe_inherit(fileno(f),
-                             backup_path(dir, backup_files[file].name, place),
-                             SAFE_FILE)
-            ? place_failed(fresh, errno)
-            : 0;
+    int rc = !f || fstat(fileno(f), &st) ||
+                     safe_inherit(fileno(f), place.text, SAFE_FILE)
+                 ? place_failed(fresh.text, errno)
+                 : 0;
 
-    backup_path(kept, backup_files[file].name, old);
-    if (!rc && ((file == HISTORY && rename(place, old) && errno != ENOENT) ||
-                (st.st_size ? rename(fresh, place) : unlink(fresh)))) {
-        rc = place_failed(place, errno);
+    if (!rc &&
+        ((file == HISTORY && rename(place.text, backup_path(kept, file).text) &&
+          errno != ENOENT) ||
+         (st.st_size ? rename(fresh.text, place.text) : unlink(fresh.text)))) {
+        rc = place_failed(place.text, errno);
     }
     if (f) {
         fclose(f);
     }
-    return rc ? rc : place_sync(place);
+    return rc ? rc : place_sync(place.text);
 }
 
 static int
@@ -171,38 +166,39 @@ place_files(const char *from, const char *dir, const char *kept)
 static int
 finish_restore(const char *dir, unsigned *out_kept)
 {
-    char from[PATH_MAX], kept[PATH_MAX];
+    const struct file_path from = path_of(dir, PATH_RESTORED);
+    struct file_path kept;
     int rc;
 
-    if (access(backup_path(dir, PATH_RESTORED, from), F_OK)) {
+    if (access(from.text, F_OK)) {
         return 0;
     }
     do {
-        snprintf(kept, sizeof(kept), "%s/replaced-%u", dir, ++*out_kept);
-    } while (!access(kept, F_OK));
-    rc = place_files(from, dir, kept);
+        kept = path_print("%s/replaced-%u", dir, ++*out_kept);
+    } while (!access(kept.text, F_OK));
+    rc = place_files(from.text, dir, kept.text);
     if (rc) {
         return place_say(rc,
                          "%.*s\nmend this and run bide init: the rest of the "
                          "files is in %s",
-                         (int)strcspn(place_why(), "\n"), place_why(), from);
+                         (int)strcspn(place_why(), "\n"), place_why(),
+                         from.text);
     }
-    remove_stage(from);
+    remove_stage(from.text);
     for (int i = DEFERRED; i < FILES; i++) {
-        rmdir(dirname(backup_path(kept, backup_files[i].name, from)));
+        rmdir(dirname(backup_path(kept.text, i).text));
     }
-    *out_kept = rmdir(kept) ? *out_kept : 0; /* fails unless it is empty */
+    *out_kept = rmdir(kept.text) ? *out_kept : 0; /* fails unless it is empty */
     return 0;
 }
 
 int
 admin_finish_restore(const char *dir, unsigned *out_kept)
 {
-    char decided[PATH_MAX];
     int lock, rc;
 
     *out_kept = 0;
-    if (access(backup_path(dir, PATH_RESTORED, decided), F_OK)) {
+    if (access(path_of(dir, PATH_RESTORED).text, F_OK)) {
         return 0;
     }
     rc = place_lock(dir, "bide init", LOCK_WAIT_MS, &lock);
@@ -218,7 +214,7 @@ admin_finish_restore(const char *dir, unsigned *out_kept)
 /* A change of all files, with the writers' lock. */
 struct restoring {
     const char *dir;
-    char stage[PATH_MAX];
+    struct file_path stage;
     int lock;           /* -1: not held */
     struct past before; /* the registry as it was, unless before_rc */
     int before_rc;
@@ -236,7 +232,7 @@ begin_restoring(struct restoring *r, const char *dir, const char *command)
                                         : place_failed("", ENAMETOOLONG);
 
     r->dir = dir;
-    backup_path(dir, "restored.new", r->stage);
+    r->stage = path_of(dir, "restored.new");
     rc = rc ? rc : place_lock(dir, command, LOCK_WAIT_MS, &r->lock);
     rc = rc ? rc : finish_restore(dir, &out->kept);
     if (rc) {
@@ -244,7 +240,7 @@ begin_restoring(struct restoring *r, const char *dir, const char *command)
     }
     out->finished = out->kept;
     out->kept = 0;
-    remove_stage(r->stage); /* of one that was interrupted */
+    remove_stage(r->stage.text); /* of one that was interrupted */
     out->pieces = backup_pieces(dir, &damaged);
     r->before_rc = past_open(dir, &r->before);
     if (r->before_rc == 0) {
@@ -254,8 +250,8 @@ begin_restoring(struct restoring *r, const char *dir, const char *command)
         (void)reader_look(r->before.reader, &r->stamp);
     }
     /* Nobody else may enter it, who could replace its files by links. */
-    return mkdir(r->stage, 0700) ? place_failed(r->stage, errno)
-                                 : place_make(r->stage);
+    return mkdir(r->stage.text, 0700) ? place_failed(r->stage.text, errno)
+                                      : place_make(r->stage.text);
 }
 
 /* Wakes the calls of the registry as it was and as it is: they read the rules
@@ -292,19 +288,19 @@ announce_all(struct restoring *r)
 static int
 end_restoring(struct restoring *r, int rc)
 {
-    char decided[PATH_MAX];
+    const struct file_path decided = path_of(r->dir, PATH_RESTORED);
 
-    if (!rc && rename(r->stage, backup_path(r->dir, PATH_RESTORED, decided))) {
-        rc = place_failed(decided, errno);
+    if (!rc && rename(r->stage.text, decided.text)) {
+        rc = place_failed(decided.text, errno);
     }
-    rc = rc ? rc : place_sync(decided);
+    rc = rc ? rc : place_sync(decided.text);
     rc = rc ? rc : finish_restore(r->dir, &r->out->kept);
     rc = rc ? rc : announce_all(r);
     if (r->before_rc == 0) {
         past_close(&r->before);
     }
     if (r->lock >= 0) {
-        remove_stage(r->stage);
+        remove_stage(r->stage.text);
         place_unlock(r->lock);
     }
     return rc;
@@ -323,10 +319,10 @@ fill_stage(struct restoring *r, FILE *from, const struct head *h,
     int rc = 0;
 
     for (int i = 0; i < FILES && !rc; i++) {
-        rc = h->size[i] ? extract_file(r->stage, i, from, h) : 0;
+        rc = h->size[i] ? extract_file(r->stage.text, i, from, h) : 0;
     }
     while (!rc && txn == r->stamp.txn) { /* calls must see another commit */
-        rc = writer_begin(r->stage, "bide restore", LOCK_WAIT_MS, &w);
+        rc = writer_begin(r->stage.text, "bide restore", LOCK_WAIT_MS, &w);
         if (rc) {
             return rc;
         }
@@ -340,10 +336,10 @@ fill_stage(struct restoring *r, FILE *from, const struct head *h,
         writer_end(w);
     }
     if (!rc && !id) { /* a backup can be without deferred work */
-        rc = h->size[DEFERRED] ? 0 : deferred_create(r->stage);
-        rc = rc ? rc : settle_deferred(r->stage, true);
+        rc = h->size[DEFERRED] ? 0 : deferred_create(r->stage.text);
+        rc = rc ? rc : settle_deferred(r->stage.text, true);
     }
-    if (!rc && history_open(r->stage, &past) == BIDE_EFORMAT) {
+    if (!rc && history_open(r->stage.text, &past) == BIDE_EFORMAT) {
         rc = place_say(BIDE_EFORMAT, "%s", pages_why());
     }
     history_close(past);
@@ -355,19 +351,18 @@ fill_stage(struct restoring *r, FILE *from, const struct head *h,
 static bool
 take_file(const struct restoring *r, int file, bool force)
 {
-    char path[PATH_MAX];
+    const struct file_path path = backup_path(r->stage.text, file);
     FILE *f;
 
-    backup_path(r->stage, backup_files[file].name, path);
     if (backup_has(r->dir, file) && !force) {
-        unlink(path);
-    } else if (backup_has(r->dir, file) && !backup_has(r->stage, file)) {
-        f = fopen(path, "wxe"); /* the old one goes */
+        unlink(path.text);
+    } else if (backup_has(r->dir, file) && !backup_has(r->stage.text, file)) {
+        f = fopen(path.text, "wxe"); /* the old one goes */
         if (f) {
             fclose(f);
         }
     }
-    return backup_has(r->stage, file);
+    return backup_has(r->stage.text, file);
 }
 
 int
@@ -375,7 +370,6 @@ admin_restore(const char *dir, FILE *file, const char *name, bool force,
               struct admin_restored *out)
 {
     struct restoring r = {.lock = -1, .before_rc = 1, .out = out};
-    char journal[PATH_MAX];
     struct head h = {.made_ns = 0};
     int rc = backup_read_head(file, &h);
 
@@ -400,7 +394,7 @@ admin_restore(const char *dir, FILE *file, const char *name, bool force,
         out->lacks_history = !h.size[HISTORY];
         out->has_deferred = take_file(&r, DEFERRED, force);
         if (!out->has_deferred) {
-            unlink(backup_path(r.stage, PATH_DEFERRED_JOURNAL, journal));
+            unlink(backup_path(r.stage.text, JOURNAL).text);
         }
     }
     rc = end_restoring(&r, rc);

@@ -98,11 +98,9 @@ find_local_group(const char *name)
 static gid_t
 group_of_directory(const char *dir, const char *name, gid_t otherwise)
 {
-    char path[PATH_MAX];
     struct stat st;
 
-    snprintf(path, sizeof(path), "%s%s%s", dir, *name ? "/" : "", name);
-    return !lstat(path, &st) && S_ISDIR(st.st_mode) &&
+    return !lstat(path_of(dir, name).text, &st) && S_ISDIR(st.st_mode) &&
                    (st.st_uid ? st.st_mode & S_ISGID : st.st_gid != 0)
                ? st.st_gid
                : otherwise;

@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <libgen.h>
-#include <limits.h>
 #include <pwd.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +12,24 @@
 
 #include <bide.h>
 #include "safe.h"
+
+struct file_path
+path_of(const char *dir, const char *name)
+{
+    return path_print("%s%s%s", dir, *name ? "/" : "", name);
+}
+
+struct file_path
+path_print(const char *format, ...)
+{
+    struct file_path path;
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(path.text, sizeof(path.text), format, args);
+    va_end(args);
+    return path;
+}
 
 static int
 check_length(int length, size_t size)
@@ -68,10 +86,7 @@ paths_own_registry(char *buffer, size_t size)
 static int
 look_for_registry(const char *dir)
 {
-    char path[PATH_MAX];
-
-    snprintf(path, sizeof(path), "%s/" PATH_REGISTRY, dir);
-    return access(path, F_OK) ? errno : 0;
+    return access(path_of(dir, PATH_REGISTRY).text, F_OK) ? errno : 0;
 }
 
 int
@@ -129,16 +144,15 @@ paths_private(const char *dir)
 int
 paths_make_live(const char *dir, const char *path)
 {
-    char copy[PATH_MAX], work[PATH_MAX];
+    char copy[PATH_MAX];
     struct stat of_dir, of_work;
     mode_t mode;
 
     snprintf(copy, sizeof(copy), "%s", path); /* live_open refuses a longer */
-    snprintf(work, sizeof(work), "%s/" PATH_QUEUE, dir);
     if (!access(dirname(copy), F_OK) || errno != ENOENT) {
         return 0;
     }
-    if (stat(dir, &of_dir) || stat(work, &of_work)) {
+    if (stat(dir, &of_dir) || stat(path_of(dir, PATH_QUEUE).text, &of_work)) {
         return safe_code(errno);
     }
     /* Registries with a group can share one directory. */

@@ -1,7 +1,9 @@
-/* Default paths.  The only file that reads the environment. */
+/* Paths of files, and the default ones.  The only file that reads the
+ * environment. */
 #ifndef BIDE_PATHS_H
 #define BIDE_PATHS_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -23,6 +25,17 @@
 #define PATH_RESTORED "restored" /* a restore that is not finished */
 
 #define PATH_HOST "/var/lib/bide"
+
+/* A path, as a value.  One that has no room is cut, and is then still too long
+ * for the system, which refuses it (ENAMETOOLONG). */
+struct file_path {
+    char text[PATH_MAX + 64];
+};
+/* Returns "DIR/NAME"; "DIR" for the name "". */
+struct file_path path_of(const char *dir, const char *name);
+/* Returns a path as printf writes it. */
+struct file_path path_print(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
 
 /* Writes the directory of the caller's own registry: $BIDE_DIR, else PATH_HOST
  * for root, else $XDG_STATE_HOME/bide or ~/.local/state/bide.  Returns

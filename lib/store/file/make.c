@@ -4,10 +4,10 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/paths.h"
 #include "base/safe.h"
 #include "place.h"
 
@@ -48,21 +48,16 @@ fill_file(void *arg, const char *fresh, int fd)
 static int
 keep_old_file(const struct lmdb_new *n)
 {
-    char *aside = NULL;
-    int rc, i = 0;
+    struct file_path aside;
+    int i = 0;
 
     if (safe_replaceable(n->path)) {
         return place_failed(n->path, errno);
     }
     do { /* .damaged, or .damaged1 if that is a directory */
-        free(aside);
-        if (asprintf(&aside, "%s.damaged%.*d", n->path, i > 0, i) < 0) {
-            return place_failed(n->dir, ENOMEM);
-        }
-    } while (unlink(aside) && errno == EISDIR && i++ < 9);
-    rc = link(n->path, aside) ? place_failed(aside, errno) : 0;
-    free(aside);
-    return rc;
+        aside = path_print("%s.damaged%.*d", n->path, i > 0, i);
+    } while (unlink(aside.text) && errno == EISDIR && i++ < 9);
+    return link(n->path, aside.text) ? place_failed(aside.text, errno) : 0;
 }
 
 static int

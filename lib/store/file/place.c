@@ -18,7 +18,6 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -123,14 +122,14 @@ place_make(const char *dir)
     int rc = 0;
 
     for (size_t i = 0; i < sizeof(parts) / sizeof(*parts) && !rc; i++) {
-        char *path = place_path(dir, parts[i].name);
+        struct file_path copy = path_of(dir, parts[i].name);
+        char *path = copy.text;
 
-        for (char *end = path ? path + strlen(path) : NULL;
+        for (char *end = path + strlen(path);
              end > path + 1 && end[-1] == '/';) {
             *--end = '\0';
         }
-        rc = !path   ? place_failed(dir, ENOMEM)
-             : !*dir ? place_failed(dir, ENOENT)
+        rc = !*dir ? place_failed(dir, ENOENT)
              : safe_make_parents(path) ||
                      (safe_make_directory(
                           path, parts[i].mode,
@@ -140,7 +139,6 @@ place_make(const char *dir)
              : i == 0 && (stat(path, &st) || !S_ISDIR(st.st_mode))
                  ? place_say(BIDE_ESYS, "%s is not a directory", path)
                  : 0;
-        free(path);
     }
     return rc;
 }
@@ -171,19 +169,13 @@ place_sync(const char *path)
 int
 place_make_file(const struct place_new *n)
 {
-    char *fresh;
-    int fd, rc;
+    const struct file_path fresh = path_print("%s.new", n->path);
+    int rc, fd = safe_make_anew(fresh.text);
 
-    if (asprintf(&fresh, "%s.new", n->path) < 0) {
-        return place_failed(n->dir, ENOMEM);
-    }
-    fd = safe_make_anew(fresh);
     if (fd < 0) {
-        rc = place_failed(fresh, errno);
-        free(fresh);
-        return rc;
+        return place_failed(fresh.text, errno);
     }
-    rc = n->fill(n->arg, fresh, fd);
+    rc = n->fill(n->arg, fresh.text, fd);
     if (!rc && safe_inherit(fd, n->path, SAFE_FILE)) {
         rc = place_failed(n->path, errno);
     }
@@ -191,13 +183,12 @@ place_make_file(const struct place_new *n)
     if (!rc && n->before) {
         rc = n->before(n->arg);
     }
-    if (!rc && rename(fresh, n->path)) {
+    if (!rc && rename(fresh.text, n->path)) {
         rc = place_failed(n->path, errno);
     }
     if (rc) {
-        unlink(fresh);
+        unlink(fresh.text);
     }
-    free(fresh);
     return rc ? rc : place_sync(n->path);
 }
 
@@ -303,18 +294,18 @@ int
 place_wait(const char *dir, const char *name, unsigned wait_ms, int *out_fd)
 {
     uint64_t until = clock_monotonic_ns() + wait_ms * NS_PER_MS;
-    char *path = place_path(dir, name);
-    int rc = path ? EAGAIN : place_failed(dir, ENOMEM);
+    const struct file_path path = path_of(dir, name);
+    int rc = EAGAIN;
 
     while (rc == EAGAIN) {
-        int fd = safe_open_or_make(path, SAFE_LOCK);
+        int fd = safe_open_or_make(path.text, SAFE_LOCK);
 
-        rc =
-            fd < 0 ? place_failed(path, errno) : wait_for_lock(fd, path, until);
+        rc = fd < 0 ? place_failed(path.text, errno)
+                    : wait_for_lock(fd, path.text, until);
         /* A file that was removed while we waited would be a lock that no
          * other process sees. */
-        if (!rc && safe_check(fd, path)) {
-            rc = errno == ENOENT ? EAGAIN : place_failed(path, errno);
+        if (!rc && safe_check(fd, path.text)) {
+            rc = errno == ENOENT ? EAGAIN : place_failed(path.text, errno);
         }
         if (!rc || rc == BIDE_ELOCKED) {
             *out_fd = fd;
@@ -322,7 +313,6 @@ place_wait(const char *dir, const char *name, unsigned wait_ms, int *out_fd)
             safe_close(fd);
         }
     }
-    free(path);
     return rc;
 }
 
@@ -395,27 +385,20 @@ static void
 write_stamp(const char *dir, const char *name, const struct pages_stamp *stamp)
 {
     struct checked c = {MAGIC, crc32c(0, stamp, sizeof(*stamp)), *stamp};
-    char *path = place_path(dir, name), *fresh = NULL;
-    bool ok = false;
-    int fd;
+    const struct file_path path = path_of(dir, name);
+    const struct file_path fresh = path_print("%s.new", path.text);
+    int fd = safe_replaceable(path.text) ? -1 : safe_make_anew(fresh.text);
+    bool ok;
 
-    if (asprintf(&fresh, "%s/%s.new", dir, name) < 0) {
-        fresh = NULL;
-    }
-    if (path && fresh) {
-        fd = safe_replaceable(path) ? -1 : safe_make_anew(fresh);
-        if (fd >= 0) {
-            ok = write(fd, &c, sizeof(c)) == sizeof(c) &&
-                 !safe_inherit(fd, path, SAFE_FILE);
-            ok = !close(fd) && ok;
-            if (!ok || rename(fresh, path)) {
-                unlink(fresh);
-                unlink(path);
-            }
+    if (fd >= 0) {
+        ok = write(fd, &c, sizeof(c)) == sizeof(c) &&
+             !safe_inherit(fd, path.text, SAFE_FILE);
+        ok = !close(fd) && ok;
+        if (!ok || rename(fresh.text, path.text)) {
+            unlink(fresh.text);
+            unlink(path.text);
         }
     }
-    free(path);
-    free(fresh);
 }
 
 int
@@ -423,20 +406,16 @@ place_open_checked(const char *dir, const char *path, const char *name,
                    int (*check)(struct pages *f), struct pages **out)
 {
     struct pages_stamp stamp;
-    char *checked;
     int rc = pages_open(path, out);
 
     rc = rc ? rc : pages_look(*out, &stamp);
     if (rc) {
         return rc;
     }
-    checked = place_path(dir, name);
     /* No stranger can have written it: safe_open. */
-    if (checked && holds_stamp(safe_open(checked), &stamp)) {
-        free(checked);
+    if (holds_stamp(safe_open(path_of(dir, name).text), &stamp)) {
         return 0;
     }
-    free(checked);
     rc = check ? check(*out) : BIDE_ELOCKED;
     if (!rc) {
         write_stamp(dir, name, &stamp);

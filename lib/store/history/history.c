@@ -347,17 +347,13 @@ int
 history_open(const char *dir, struct history **out)
 {
     struct history *h = calloc(1, sizeof(*h));
-    char *path = NULL;
     int rc;
 
-    if (!h || !(path = place_path(dir, PATH_HISTORY)) ||
-        !(h->checked = place_path(dir, PATH_HISTORY_CHECKED))) {
-        free(path);
+    if (!h || !(h->checked = place_path(dir, PATH_HISTORY_CHECKED))) {
         free(h);
         return BIDE_ENOMEM;
     }
-    rc = pages_open(path, &h->pages);
-    free(path);
+    rc = pages_open(path_of(dir, PATH_HISTORY).text, &h->pages);
     rc = rc ? rc : history_refresh(h);
     if (rc) {
         history_close(h);
@@ -449,11 +445,7 @@ history_ahead(const struct history_changes *c, uint64_t sequence)
 bool
 history_was_made(const char *dir)
 {
-    char *path = place_path(dir, PATH_HISTORY_CHECKED);
-    bool found = path && !access(path, F_OK);
-
-    free(path);
-    return found;
+    return !access(path_of(dir, PATH_HISTORY_CHECKED).text, F_OK);
 }
 
 void

@@ -424,13 +424,11 @@ int
 recording_begin_now(const char *dir, const struct recording_source *from,
                     uint64_t now_ns, struct recording **out)
 {
-    char *path = place_path(dir, PATH_HISTORY);
+    const struct file_path path = path_of(dir, PATH_HISTORY);
     struct recording *r = NULL;
-    int rc = !path                ? place_failed(dir, ENOMEM)
-             : access(path, W_OK) ? place_failed(path, errno)
-                                  : open_recording(dir, true, &r);
+    int rc = access(path.text, W_OK) ? place_failed(path.text, errno)
+                                     : open_recording(dir, true, &r);
 
-    free(path);
     return rc ? rc : begin_interval(r, from, line_place(r, from, now_ns), out);
 }
 

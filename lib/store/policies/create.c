@@ -73,24 +73,17 @@ make_other_files(void *arg)
 static int
 create_locked(struct creation *c)
 {
-    char *path = place_path(c->dir, PATH_REGISTRY);
+    const struct file_path path = path_of(c->dir, PATH_REGISTRY);
     struct lmdb_new new_file = {.dir = c->dir,
-                                .path = path,
+                                .path = path.text,
                                 .fill = fill_registry,
                                 .before = make_other_files,
                                 .arg = c};
     struct stat st;
-    int rc;
 
-    if (!path) {
-        rc = place_failed(c->dir, ENOMEM);
-    } else if (!lstat(path, &st)) {
-        rc = place_say(BIDE_EEXIST, "%s already exists", path);
-    } else {
-        rc = lmdb_make_file(&new_file);
-    }
-    free(path);
-    return rc;
+    return lstat(path.text, &st)
+               ? lmdb_make_file(&new_file)
+               : place_say(BIDE_EEXIST, "%s already exists", path.text);
 }
 
 int

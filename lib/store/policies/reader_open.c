@@ -188,18 +188,12 @@ static bool
 is_other_registry(const char *there, const char *path,
                   const uint8_t id[REGISTRY_ID_SIZE])
 {
+    const struct file_path its_path = path_of(there, PATH_REGISTRY);
     struct stat here, other;
-    char *its_path;
-    bool yes;
 
-    if (asprintf(&its_path, "%s/" PATH_REGISTRY, there) < 0) {
-        return false;
-    }
-    yes = !stat(path, &here) && !stat(its_path, &other) &&
-          (here.st_dev != other.st_dev || here.st_ino != other.st_ino) &&
-          may_have_id(its_path, id);
-    free(its_path);
-    return yes;
+    return !stat(path, &here) && !stat(its_path.text, &other) &&
+           (here.st_dev != other.st_dev || here.st_ino != other.st_ino) &&
+           may_have_id(its_path.text, id);
 }
 
 /* Gives a copy of a registry that still exists a live file of its own: calls
@@ -236,17 +230,15 @@ int
 reader_open(const char *dir, struct reader **out)
 {
     struct reader *r = calloc(1, sizeof(*r));
-    char *path = NULL;
+    const struct file_path path = path_of(dir, PATH_REGISTRY);
     int rc;
 
-    if (!r || asprintf(&path, "%s/" PATH_REGISTRY, dir) < 0) {
-        free(r);
+    if (!r) {
         return BIDE_ENOMEM;
     }
-    rc = pages_open(path, &r->pages);
+    rc = pages_open(path.text, &r->pages);
     rc = rc ? rc : reader_read(r, read_meta, r, NULL);
-    rc = rc ? rc : separate_copy(r, dir, path);
-    free(path);
+    rc = rc ? rc : separate_copy(r, dir, path.text);
     if (rc) {
         reader_close(r);
         return rc;

@@ -161,7 +161,7 @@ writer_begin(const char *dir, const char *command, unsigned wait_ms,
              struct writer **out)
 {
     struct writer *w = calloc(1, sizeof(*w));
-    char *path = place_path(dir, PATH_REGISTRY);
+    const struct file_path path = path_of(dir, PATH_REGISTRY);
     int rc;
 
     if (w) {
@@ -169,14 +169,9 @@ writer_begin(const char *dir, const char *command, unsigned wait_ms,
         w->process = process_self().id;
         w->dir = strdup(dir);
     }
-    if (!w || !path || !w->dir) {
-        rc = place_failed(dir, ENOMEM);
-    } else {
-        rc = check_permission(path);
-    }
+    rc = w && w->dir ? check_permission(path.text) : place_failed(dir, ENOMEM);
     rc = rc ? rc : place_lock(dir, command, wait_ms, &w->lock);
-    rc = rc ? rc : begin_locked(w, path);
-    free(path);
+    rc = rc ? rc : begin_locked(w, path.text);
     if (rc) {
         writer_end(w);
         return rc;

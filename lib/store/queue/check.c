@@ -124,20 +124,12 @@ deferred_open_beside(const struct deferred *d, struct beside *b,
 int
 deferred_make_checked(const char *dir)
 {
-    char *path = place_path(dir, PATH_DEFERRED_CHECKED);
-    int fd, rc = 0;
+    const struct file_path path = path_of(dir, PATH_DEFERRED_CHECKED);
+    int fd = safe_open_or_make(path.text, SAFE_FILE);
+    int rc = fd < 0 ? place_failed(path.text, errno)
+                    : place_reserve(fd, path.text, sizeof(struct checked));
 
-    if (!path) {
-        return place_failed(dir, ENOMEM);
-    }
-    fd = safe_open_or_make(path, SAFE_FILE);
-    if (fd < 0) {
-        rc = place_failed(path, errno);
-    } else {
-        rc = place_reserve(fd, path, sizeof(struct checked));
-        close(fd);
-    }
-    free(path);
+    safe_close(fd);
     return rc;
 }
 

@@ -135,16 +135,12 @@ fill_new_journal(void *arg, const char *fresh, int fd)
 int
 deferred_journal_make(const char *dir)
 {
-    char *path = place_path(dir, PATH_DEFERRED_JOURNAL);
+    const struct file_path path = path_of(dir, PATH_DEFERRED_JOURNAL);
     const struct place_new new_file = {
-        .dir = dir, .path = path, .fill = fill_new_journal};
+        .dir = dir, .path = path.text, .fill = fill_new_journal};
     struct stat st;
-    int rc = !path              ? place_failed(dir, ENOMEM)
-             : lstat(path, &st) ? place_make_file(&new_file)
-                                : 0;
 
-    free(path);
-    return rc;
+    return lstat(path.text, &st) ? place_make_file(&new_file) : 0;
 }
 
 /* ---- closing ---- */

@@ -2,7 +2,6 @@
 #include "file.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -133,19 +132,17 @@ make_work_file(const char *dir, const char *path, struct pages *old, bool anew)
 static int
 make_file(const char *dir, bool anew)
 {
-    char *path = place_path(dir, PATH_DEFERRED);
-    int lock, rc = path ? place_lock_directory(path, &lock)
-                        : place_failed(dir, ENOMEM);
+    const struct file_path path = path_of(dir, PATH_DEFERRED);
+    int lock, rc = place_lock_directory(path.text, &lock);
     struct stat st;
 
     if (!rc) {
         /* If it exists, another process was faster. */
-        rc = lstat(path, &st) ? make_work_file(dir, path, NULL, anew)
-             : anew           ? 0
-                              : make_companions(&(struct making){.dir = dir});
+        rc = lstat(path.text, &st) ? make_work_file(dir, path.text, NULL, anew)
+             : anew                ? 0
+                    : make_companions(&(struct making){.dir = dir});
         place_unlock(lock);
     }
-    free(path);
     return rc;
 }
 
@@ -158,15 +155,10 @@ deferred_create(const char *dir)
 int
 deferred_make_missing(struct deferred *d)
 {
-    char *registry = place_path(d->dir, PATH_REGISTRY);
+    const struct file_path registry = path_of(d->dir, PATH_REGISTRY);
     struct stat st;
-    int rc;
+    int rc = stat(registry.text, &st) ? place_failed(registry.text, errno) : 0;
 
-    if (!registry) {
-        return place_failed(d->dir, ENOMEM);
-    }
-    rc = stat(registry, &st) ? place_failed(registry, errno) : 0;
-    free(registry);
     rc = rc ? rc : make_file(d->dir, true);
     if (rc == BIDE_EPERM) {
         rc = place_say(rc,
@@ -180,20 +172,18 @@ deferred_make_missing(struct deferred *d)
 int
 deferred_salvage(const char *dir)
 {
-    char *path = place_path(dir, PATH_DEFERRED);
+    const struct file_path path = path_of(dir, PATH_DEFERRED);
     struct pages *old = NULL;
-    int lock = -1, rc;
+    int lock = -1, rc = place_lock_directory(path.text, &lock);
 
-    rc = !path ? place_failed(dir, ENOMEM) : place_lock_directory(path, &lock);
     if (!rc) {
-        rc = pages_open(path, &old);
+        rc = pages_open(path.text, &old);
         rc = rc ? rc : pages_check(old);
-        rc = rc == BIDE_EDAMAGED ? make_work_file(dir, path, old, false)
+        rc = rc == BIDE_EDAMAGED ? make_work_file(dir, path.text, old, false)
              : rc                ? place_say(rc, "%s", pages_why())
                                  : 0;
         place_unlock(lock);
     }
     pages_close(old);
-    free(path);
     return rc;
 }

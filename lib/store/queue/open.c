@@ -56,7 +56,6 @@ hash_boot_id(void)
 uint64_t
 deferred_registry(const struct deferred *d)
 {
-    char *path = place_path(d->dir, PATH_REGISTRY);
     struct pages *p = NULL;
     struct snapshot s;
     uint8_t id[16] = {0};
@@ -64,13 +63,13 @@ deferred_registry(const struct deferred *d)
     void *value;
     uint64_t first;
 
-    if (path && !pages_open(path, &p) && !pages_begin(p, &s) &&
+    if (!pages_open(path_of(d->dir, PATH_REGISTRY).text, &p) &&
+        !pages_begin(p, &s) &&
         !pages_get(&s, "meta", "id", 2, &value, &length)) {
         seal_copy("id", 2, value, length, id, sizeof(id));
         free(value);
     }
     pages_close(p);
-    free(path);
     memcpy(&first, id, sizeof(first));
     return first;
 }
@@ -108,12 +107,12 @@ deferred_new(const char *dir, bool reading, struct deferred **out)
     d->wanted.end = &d->wanted.first;
     d->boot = hash_boot_id();
     d->dir = paths_absolute(dir); /* the program may change its directory */
-    d->path = d->dir ? place_path(d->dir, PATH_DEFERRED) : NULL;
-    d->check.file.path =
-        d->dir ? place_path(d->dir, PATH_DEFERRED_CHECKED) : NULL;
-    d->journal.file.path =
-        d->dir ? place_path(d->dir, PATH_DEFERRED_JOURNAL) : NULL;
     d->journal.buffer = malloc(JOURNAL_BATCH_MAX);
+    if (d->dir) {
+        d->path = place_path(d->dir, PATH_DEFERRED);
+        d->check.file.path = place_path(d->dir, PATH_DEFERRED_CHECKED);
+        d->journal.file.path = place_path(d->dir, PATH_DEFERRED_JOURNAL);
+    }
     return d->path && d->check.file.path && d->journal.file.path &&
                    d->journal.buffer
                ? 0

@@ -209,8 +209,7 @@ scan_past(struct scan *s)
 bool
 deferred_journal_left(const char *dir, struct journal_mark *out)
 {
-    char *path = place_path(dir, PATH_DEFERRED_JOURNAL);
-    struct scan s = {.fd = path ? safe_open(path) : -1,
+    struct scan s = {.fd = safe_open(path_of(dir, PATH_DEFERRED_JOURNAL).text),
                      .buffer = malloc(JOURNAL_BATCH_MAX)};
     struct journal_batch b;
     bool left = false;
@@ -223,7 +222,6 @@ deferred_journal_left(const char *dir, struct journal_mark *out)
     }
     safe_close(s.fd);
     free(s.buffer);
-    free(path);
     return left;
 }
 

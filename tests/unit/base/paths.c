@@ -1,4 +1,6 @@
-/* Default paths. */
+/* Paths of files, and the default ones. */
+#include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,11 +54,35 @@ no_home_leads_to_two_slashes(void **state)
     assert_true(path_starts_with(NULL, "/"));
 }
 
+static void
+a_path_too_long_for_the_system_stays_so(void **state)
+{
+    char dir[3 * PATH_MAX];
+    struct file_path path;
+
+    (void)state;
+    assert_string_equal(path_of("/a", "b/c").text, "/a/b/c");
+    assert_string_equal(path_of("/a", "").text, "/a");
+    assert_string_equal(path_print("%s.new%d", "/a", 2).text, "/a.new2");
+    /* "/././." of each length is a directory if it is not too long. */
+    for (size_t length = PATH_MAX - 2; length < sizeof(dir); length++) {
+        for (size_t i = 0; i < length; i++) {
+            dir[i] = i % 2 ? '.' : '/';
+        }
+        dir[length] = '\0';
+        path = path_of(dir, "");
+        errno = 0;
+        assert_int_equal(access(path.text, F_OK) ? errno : 0,
+                         length < PATH_MAX ? 0 : ENAMETOOLONG);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_home_leads_to_two_slashes),
+        cmocka_unit_test(a_path_too_long_for_the_system_stays_so),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
