@@ -47,6 +47,56 @@ END
     [ "$status" -eq 1 ]
 }
 
+@test "bpftrace shows attempts, waits, verdicts and changes while they happen" {
+    needs bpftrace gcc readelf
+    [ "$(id -u)" -eq 0 ] || skip "needs root"
+    readelf -n "$BUILD/libbide.so" | grep 'Provider: bide' >/dev/null || skip "needs systemtap-sdt-dev when it is built"
+    # A probe that does not depend on ours.
+    bpftrace -e "uprobe:$BUILD/libbide.so:bide_open { } BEGIN { exit(); }" >tried 2>&1 &&
+        grep -q "^Attaching 2" tried || skip "needs a kernel that lets bpftrace attach"
+    printf '[p]\nattempts = 2\nwait = fixed\nwait_initial = 3ms\nwait_jitter = none\nretry_on = any\n' |
+        bide apply - >/dev/null
+    cat >fail.c <<'END'
+#include <bide.h>
+#include <errno.h>
+#include <stddef.h>
+
+static struct bide_outcome
+fail(const struct bide_attempt *attempt, void *arg)
+{
+    (void)arg;
+    return attempt->number < 3 ? bide_errno(ECONNRESET) : bide_ok();
+}
+
+int
+main(int argc, char **argv)
+{
+    struct bide_policy *p;
+    struct bide *b;
+
+    return argc < 2 || bide_open(argv[1], 0, &b) || bide_lookup(b, "p", NULL, &p) ||
+           bide_run(p, fail, NULL) != BIDE_EXHAUSTED || bide_close(b);
+}
+END
+    compile gcc fail fail.c
+    sed "s|usdt:[^:]*|usdt:$BUILD/libbide.so|" "$BUILD/bide.bt" >here.bt
+    bpftrace -B line here.bt >seen 2>words 3>&- &
+    # Nothing is shown before all probes are attached.
+    until grep -q "attempt 1 failed" seen && grep -q "exhausted" seen; do
+        kill -0 $! || { cat words; false; }
+        ./fail "$DIR"
+    done
+    ./fail "$DIR"
+    kill -INT $!
+    wait $! || true
+    grep -E '^[0-9:]{8} [0-9]+ +fail +p: attempt 1 failed \(errno.104\), the next in 3 ms$' seen
+    grep -E '^[0-9:]{8} [0-9]+ +fail +p: exhausted after 2 attempts, [0-9]+ ms \(attempts\)$' seen
+    grep -E '^@attempts\[p\]: [0-9]+$' seen
+    grep -q '^@took_us\[p\]:' seen
+    run grep -E '@(domain|verdict|reason)' seen # the tables are not shown
+    [ "$status" -eq 1 ]
+}
+
 # The program logs to standard error, in place of the system's log.
 @test "bide_log.h: what fails and what changes is logged, with its priority" {
     cat >log.c <<'END'
