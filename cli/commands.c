@@ -39,6 +39,9 @@ static const struct option_note simulate_notes[] = {
 #ifdef BIDE_FLEET
 static const struct option_note join_notes[] = {
     {OPTION_KEY, "private key of that certificate"}, {0}};
+static const struct option_note rollout_notes[] = {
+    {OPTION_LABEL, "begin with the hosts that have this label"},
+    {OPTION_EVERY, "time between stages, and of the guard; default 10m"}, {0}};
 #endif
 static const struct option_note help_notes[] = {
     {OPTION_JSON, "print the commands as JSON, or the keys, or a KEY"}, {0}};
@@ -430,6 +433,46 @@ const struct command commands[] = {
      .least = 1, .most = 2, .options = TAKES(JSON),
      .examples = "bide fleet diff 2\n"
                  "bide fleet diff 1 2 --json\n"},
+    {.name = "fleet rollout", .usage = "N", .section = SECTION_FLEET,
+     .help = "give a release to all hosts, or to some and then to more",
+     .run = fleet_rollout_command, .registry = REGISTRY_NEEDED,
+     .least = 1, .most = 1, .notes = rollout_notes,
+     .options = TAKES(HOSTS) | TAKES(LABEL) | TAKES(PERCENT) | TAKES(THEN) |
+         TAKES(EVERY) | TAKES(GUARD) | TAKES(TOLERATE) | TAKES(NOTE) |
+         TAKES(JSON),
+     .examples = "bide fleet rollout 1\n"
+                 "bide fleet rollout 2 --hosts web-1 --then 10%,50%,100% "
+                 "--guard 'failed<2%,retries<20%'\n"},
+    {.name = "fleet pause", .usage = "", .section = SECTION_FLEET,
+     .help = "begin no more stages by themselves",
+     .run = fleet_pause_command, .registry = REGISTRY_NEEDED,
+     .options = TAKES(NOTE) | TAKES(JSON),
+     .examples = "bide fleet pause\n"
+                 "bide fleet pause --note \"until Monday\"\n"},
+    {.name = "fleet resume", .usage = "", .section = SECTION_FLEET,
+     .help = "go on with the stages; the time of this one begins again",
+     .run = fleet_resume_command, .registry = REGISTRY_NEEDED,
+     .options = TAKES(NOTE) | TAKES(JSON),
+     .examples = "bide fleet resume\n"
+                 "bide fleet resume --json\n"},
+    {.name = "fleet abort", .usage = "", .section = SECTION_FLEET,
+     .help = "go back to the release before, on all hosts",
+     .run = fleet_abort_command, .registry = REGISTRY_NEEDED,
+     .options = TAKES(NOTE) | TAKES(JSON),
+     .examples = "bide fleet abort\n"
+                 "bide fleet abort --note \"INC-311\"\n"},
+    {.name = "fleet status", .usage = "", .section = SECTION_FLEET,
+     .help = "show the rollout, and the hosts that need a look",
+     .run = fleet_status_command, .registry = REGISTRY_NEEDED,
+     .options = TAKES(JSON),
+     .examples = "bide fleet status\n"
+                 "bide fleet status --json\n"},
+    {.name = "fleet hosts", .usage = "[PATTERN]", .section = SECTION_FLEET,
+     .help = "list the hosts, their releases and what they report",
+     .run = fleet_hosts_command, .registry = REGISTRY_NEEDED, .most = 1,
+     .options = TAKES(JSON),
+     .examples = "bide fleet hosts\n"
+                 "bide fleet hosts 'web-*' --json\n"},
     {.name = "fleet follow", .usage = "[DIR]", .section = SECTION_FLEET,
      .help = "mirror the fleet, or a directory of files, into this host",
      .run = fleet_follow_command, .registry = REGISTRY_NEEDED, .most = 1,

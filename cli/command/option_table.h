@@ -92,6 +92,11 @@
     X(CACERT, "cacert", "FILE", "certificates to trust")                       \
     X(CERT, "cert", "FILE", "certificate of this client, without a CN")        \
     X(TOKEN_FILE, "token-file", "FILE", "token for etcd, without \"Bearer\"")  \
+    X(HOSTS, "hosts", "NAME,...", "begin with these hosts")                    \
+    X(PERCENT, "percent", "P", "begin with this share of all hosts")           \
+    X(THEN, "then", "P,...", "later stages, such as 10%,50%,100%")             \
+    X(GUARD, "guard", "RULES", "go back if one breaks: failed<2%,p95<300ms")   \
+    X(TOLERATE, "tolerate", "N", "hosts that may break it; default 0")         \
     X(ADOPT, "adopt", NULL, "give a copied registry an identity of its own")
 
 #endif

@@ -22,6 +22,15 @@ void fleet_close(struct fleet *f);
 /* Prints "WHAT: " and f->why.  Returns the exit status; 0 if `rc` is 0. */
 int fleet_say(const struct fleet *f, int rc, const char *what);
 
+/* Writes the stage: "web-1, 10 % of hosts; then 50%,100%, every 10m". */
+struct json;
+struct pointer;
+struct fleet_words {
+    char text[700];
+};
+struct fleet_words fleet_stage(const struct pointer *p);
+void fleet_put_pointer(struct json *j, const struct pointer *p);
+
 /* follow DIR: mirrors a directory of files until a signal. */
 int follow_directory(struct command_line *line, int signals);
 

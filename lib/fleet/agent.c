@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include <bide.h>
 #include "base/clock.h"
@@ -18,7 +17,7 @@
 #include "pointer.h"
 #include "policy/policy.h"
 #include "release.h"
-#include "rule/draw.h"
+#include "stage.h"
 #include "store/policies/record.h"
 
 struct agent {
@@ -26,6 +25,7 @@ struct agent {
     struct etcd *etcd;
     struct pace pace;
     struct host_record record;
+    struct stage stage;
     char *sent;           /* the record that etcd has, without its time */
     uint64_t send_by_ns;  /* CLOCK_MONOTONIC: the next record at the latest */
     uint64_t refused_txn; /* of the registry when record.refused was refused */
@@ -52,15 +52,6 @@ tell_failure(struct agent *a, const char *what, const char *why)
         tell_line(a, line);
         strcpy(a->said, line);
     }
-}
-
-static double
-draw_share(void)
-{
-    uint64_t bits = 0;
-
-    (void)!getrandom(&bits, sizeof(bits), 0);
-    return draw_unit(bits);
 }
 
 /* ---- the fleet ---- */
@@ -151,7 +142,7 @@ send_record(struct agent *a)
     etcd_reply_free(&reply);
     free(a->sent);
     a->sent = same;
-    a->send_by_ns = now_ns + (uint64_t)((0.75 + draw_share() / 2) *
+    a->send_by_ns = now_ns + (uint64_t)((0.75 + host_draw_share() / 2) *
                                         (double)a->o->report_ns);
     return 0;
 }
@@ -235,6 +226,7 @@ follow_release(struct agent *a, uint32_t number, struct record_fleet *state,
     }
     if (rc == 0) {
         state->release = number;
+        snprintf(state->host, sizeof(state->host), "%s", a->o->setup->name);
         state->since_ms = clock_realtime_ns() / 1000000;
         rc = apply_text(a, &r, text, state, txn);
     }
@@ -249,13 +241,15 @@ follow_pointer(struct agent *a, const struct pointer *p,
 {
     uint32_t wanted = pointer_wants(p, a->o->setup);
     struct record_fleet state;
-    uint64_t txn;
+    uint64_t txn, since_ms;
     int rc = mirror_state(a->o->dir, &state, &txn, a->why);
 
+    since_ms = rc ? 0 : state.since_ms;
     if (rc == 0 && wanted && state.release != wanted &&
         !(a->record.refused == wanted && a->refused_txn == txn)) {
         state.cluster = reply->cluster;
         state.revision = p->modified;
+        state.stage = wanted == p->release ? p->percent : 100;
         rc = follow_release(a, wanted, &state, txn);
         malloc_trim(0); /* an agent that waits keeps no release */
         rc = rc ? rc : mirror_state(a->o->dir, &state, &txn, a->why);
@@ -269,6 +263,12 @@ follow_pointer(struct agent *a, const struct pointer *p,
     }
     a->record.release = state.release;
     a->record.since_ms = state.since_ms;
+    if (since_ms != state.since_ms && state.release >= a->record.broke) {
+        a->record.broke = 0; /* it stays, to be seen, when the host goes back */
+        a->record.figures[0] = '\0';
+    }
+    stage_follow(&a->stage, p, a->o->dir, &a->record,
+                 since_ms != state.since_ms);
     return send_record(a);
 }
 
@@ -341,6 +341,34 @@ follow_events(struct agent *a, struct etcd_reply *reply)
     return rc;
 }
 
+/* Waits; reports whether the agent is to end. */
+static bool
+wait_ended(const struct agent_options *o, uint64_t wait_ns)
+{
+    struct pollfd fd = {.fd = o->signals, .events = POLLIN};
+    struct timespec left = {.tv_sec = (time_t)(wait_ns / SECOND_NS),
+                            .tv_nsec = (long)(wait_ns % SECOND_NS)};
+
+    return ppoll(&fd, 1, &left, NULL) > 0;
+}
+
+/* Does what is due while nothing happens.  ETCD_NOTHING: look again, or end. */
+static int
+follow_stage(struct agent *a)
+{
+    int rc;
+
+    if (wait_ended(a->o, 0) || clock_monotonic_ns() >= a->send_by_ns) {
+        return ETCD_NOTHING;
+    }
+    stage_check(&a->stage, &a->record);
+    rc = send_record(a);
+    rc = rc ? rc
+            : stage_act(&a->stage, a->etcd, a->o->setup, &a->record, a->why);
+    etcd_rest(a->etcd);
+    return rc;
+}
+
 /* Looks, then watches until it is time for a record or the watch ends.  0: look
  * again at once. */
 static int
@@ -357,7 +385,9 @@ follow_once(struct agent *a)
         etcd_rest(a->etcd);
     }
     while (rc == 0) {
-        rc = etcd_watch_next(a->etcd, a->o->signals, a->send_by_ns, &reply);
+        rc = etcd_watch_next(
+            a->etcd, a->o->signals,
+            smaller_ns(a->send_by_ns, stage_wake_ns(&a->stage)), &reply);
         if (rc == 0) {
             bool compacted = reply.compacted;
 
@@ -367,24 +397,15 @@ follow_once(struct agent *a)
             if (compacted) {
                 return rc;
             }
-        } else if (rc != ETCD_NOTHING) {
+        } else if (rc == ETCD_NOTHING) {
+            rc = follow_stage(a);
+        } else {
             /* A watch that ends is usual: some proxies cut what is idle. */
             snprintf(a->why, sizeof(a->why), "%s",
                      rc == BIDE_ESYS ? "" : etcd_why(a->etcd));
         }
     }
     return rc == ETCD_NOTHING ? 0 : rc;
-}
-
-/* Waits; reports whether the agent is to end. */
-static bool
-wait_ended(const struct agent_options *o, uint64_t wait_ns)
-{
-    struct pollfd fd = {.fd = o->signals, .events = POLLIN};
-    struct timespec left = {.tv_sec = (time_t)(wait_ns / SECOND_NS),
-                            .tv_nsec = (long)(wait_ns % SECOND_NS)};
-
-    return ppoll(&fd, 1, &left, NULL) > 0;
 }
 
 static int
@@ -401,7 +422,7 @@ follow_until_ended(struct agent *a)
                 tell_failure(a, "fleet", a->why);
             }
             wait_ns =
-                pace_wait_ns(&a->pace, clock_monotonic_ns(), draw_share());
+                pace_wait_ns(&a->pace, clock_monotonic_ns(), host_draw_share());
         }
     }
     pace_end(&a->pace);
@@ -427,6 +448,7 @@ agent_run(const struct agent_options *o)
     snprintf(a.record.agent, sizeof(a.record.agent), "%s", o->version);
     snprintf(a.record.library, sizeof(a.record.library), "%s", bide_version());
     rc = rc ? rc : follow_until_ended(&a);
+    stage_end(&a.stage);
     etcd_close(a.etcd);
     free(a.sent);
     return rc;

@@ -14,6 +14,7 @@
 #include "base/paths.h"
 #include "base/safe.h"
 #include "document.h"
+#include "rule/draw.h"
 #include "store/file/place.h"
 
 #define PATH_SETUP PATH_POLICIES "/fleet.json"
@@ -34,6 +35,7 @@ static const struct field record_fields[] = {
     TEXT(host_record, host),       NUMBER(host_record, release),
     NUMBER(host_record, refused),  TEXT(host_record, fault),
     NUMBER(host_record, since_ms), TEXT(host_record, local),
+    NUMBER(host_record, broke),    TEXT(host_record, figures),
     TEXT(host_record, labels),     TEXT(host_record, machine),
     TEXT(host_record, agent),      TEXT(host_record, library),
     NUMBER(host_record, time_ms),  {NULL, 0, 0, 0}};
@@ -164,6 +166,15 @@ host_draw_id(char out[33])
 
     (void)!getrandom(half, sizeof(half), 0);
     snprintf(out, 33, "%016llx%016llx", half[0], half[1]);
+}
+
+double
+host_draw_share(void)
+{
+    uint64_t bits = 0;
+
+    (void)!getrandom(&bits, sizeof(bits), 0);
+    return draw_unit(bits);
 }
 
 struct fleet_key

@@ -46,6 +46,7 @@ bool host_list_has(const char *list, const char *word);
 bool host_name_ok(const char *name);
 /* Fills 16 random bytes as 32 digits. */
 void host_draw_id(char out[33]);
+double host_draw_share(void); /* 0 to 1 */
 
 /* "P/kind", or "P/kind/name" if `name` is not NULL. */
 struct fleet_key {
@@ -59,6 +60,8 @@ struct host_record {
     uint32_t release;  /* in force: the last good one; 0: none yet */
     uint32_t refused;  /* the release that was refused after it; else 0 */
     char fault[256];   /* the first reason for that */
+    uint32_t broke;    /* the release that broke the guard here, last; else 0 */
+    char figures[256]; /* how: "payments failed 14% (before 0.2%) ..." */
     uint64_t since_ms; /* when `release` was applied, CLOCK_REALTIME */
     char local[256];   /* policies of the release where the host's own win */
     char labels[256], machine[33], agent[32], library[32];

@@ -12,14 +12,21 @@
 
 #define OF_POINTER(kind, member) FIELD(kind, struct pointer, member)
 
-static const struct field fields[] = {
-    OF_POINTER(FIELD_NUMBER, release),  OF_POINTER(FIELD_NUMBER, before),
-    OF_POINTER(FIELD_TEXT, hosts),      OF_POINTER(FIELD_TEXT, label),
-    OF_POINTER(FIELD_NUMBER, percent),  OF_POINTER(FIELD_TEXT, then),
-    OF_POINTER(FIELD_NUMBER, every_ms), OF_POINTER(FIELD_NUMBER, since_ms),
-    OF_POINTER(FIELD_TRUTH, paused),    OF_POINTER(FIELD_TEXT, guard),
-    OF_POINTER(FIELD_NUMBER, tolerate), OF_POINTER(FIELD_TEXT, by),
-    OF_POINTER(FIELD_TEXT, note),       {NULL, 0, 0, 0}};
+static const struct field fields[] = {OF_POINTER(FIELD_NUMBER, release),
+                                      OF_POINTER(FIELD_NUMBER, before),
+                                      OF_POINTER(FIELD_TEXT, hosts),
+                                      OF_POINTER(FIELD_TEXT, label),
+                                      OF_POINTER(FIELD_NUMBER, percent),
+                                      OF_POINTER(FIELD_TEXT, then),
+                                      OF_POINTER(FIELD_NUMBER, every_ms),
+                                      OF_POINTER(FIELD_NUMBER, since_ms),
+                                      OF_POINTER(FIELD_TRUTH, paused),
+                                      OF_POINTER(FIELD_TEXT, guard),
+                                      OF_POINTER(FIELD_NUMBER, tolerate),
+                                      OF_POINTER(FIELD_NUMBER, known),
+                                      OF_POINTER(FIELD_TEXT, by),
+                                      OF_POINTER(FIELD_TEXT, note),
+                                      {NULL, 0, 0, 0}};
 
 uint32_t
 pointer_wants(const struct pointer *p, const struct host_setup *h)

@@ -22,6 +22,7 @@ struct pointer {
     bool paused;              /* no stage begins by itself */
     char guard[256];          /* "failed<2%,p95<300ms"; "": none */
     uint32_t tolerate;        /* hosts that may break it before it goes back */
+    uint32_t known;           /* hosts of the fleet, when it was written */
     char by[FLEET_WHO_MAX + 1], note[FLEET_NOTE_MAX + 1];
     uint64_t modified; /* revision of the pointer, to swap it; not stored */
 };

@@ -28,7 +28,9 @@ struct policy_text;
 struct record_fleet {
     uint64_t cluster, revision; /* of etcd, when the pointer was read */
     uint64_t since_ms;          /* CLOCK_REALTIME */
-    uint32_t release, spare;
+    uint32_t release;
+    uint32_t stage; /* percent of the stage that brought it; 0: named hosts */
+    char host[72];  /* the name of this host in the fleet */
 };
 
 #define STORE_FORMAT 3
