@@ -1,7 +1,7 @@
 /* Rows are numbered from 0; row n is claimed by the lock of byte n.
  *
  * An ask is the index of a cell (17 bits), the incarnation of its gate above it
- * (13 bits), and the top bit.  So a cell that was freed for another name is not
+ * (14), and the top bit.  So a cell that was freed for another name is not
  * taken for the one that was asked for.
  *
  * Example: row 5 has generation 7.  The process that held it is killed, and the
@@ -372,10 +372,12 @@ pack_ask(struct live *l, uint32_t index)
     const struct cell *c = cell_at(l, index);
     uint32_t gate = c ? GATE_BITS(atomic_load(&c->gate)) : 0;
 
-    return 1u << 31 | (gate & GATE_INCARNATION) << 6 | index;
+    return 1u << 31 |
+           (gate & GATE_INCARNATION) / GATE_NEXT_INCARNATION * CELL_MAX | index;
 }
 
-_Static_assert(CELL_MAX == 1 << 17 && GATE_INCARNATION << 6 == 0x3ffe0000,
+_Static_assert(GATE_INCARNATION / GATE_NEXT_INCARNATION < (1 << 14) &&
+                   CELL_MAX == 1 << 17,
                "an ask");
 
 void
