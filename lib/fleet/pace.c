@@ -52,7 +52,7 @@ pace_wait_ns(struct pace *p, uint64_t now_ns, double u)
 
     p->failures = now_ns - p->began_ns > longest ? 1 : p->failures + 1;
     budget_follow(&rule->budget, &g, now_ns);
-    return budget_take(&rule->budget, &g, PRICE_USUAL, now_ns, &paid)
+    return budget_take(&rule->budget, MANDATORY, &g, PRICE_USUAL, now_ns, &paid)
                ? wait_own_ns(&rule->wait, p->failures, 0, false, u)
                : longest / 2 + (uint64_t)(u * (double)longest / 2);
 }

@@ -260,15 +260,23 @@ price_in_tokens(const struct budget_rules *r, enum budget_price price)
     }
 }
 
-/* Adds `change` (negative: takes) to the tokens, never below empty or above
- * full.  With `whole`, the bucket must be above budget_threshold and hold the
- * whole amount, else the function returns false and takes nothing. */
+/* Returns the share that a policy may not spend. */
+static double
+share_to_keep(const struct budget_rules *r, enum importance who)
+{
+    return who == MANDATORY ? 0 : r->reserve;
+}
+
+/* Adds `change` (negative: takes) to the tokens, never above full, and takes
+ * none of the share `keep`.  With `whole`, the bucket must be above
+ * budget_threshold and hold the whole amount, else the function returns false
+ * and takes nothing. */
 static bool
 move_tokens(const struct budget_rules *r, const struct guard *g, int64_t change,
-            bool whole, uint64_t now_ns)
+            double keep, bool whole, uint64_t now_ns)
 {
     uint64_t now_ms = now_ns / MS;
-    int64_t more, missing;
+    int64_t more, missing, left;
     struct both both;
     struct bucket_size s;
     struct bucket b;
@@ -285,12 +293,13 @@ move_tokens(const struct budget_rules *r, const struct guard *g, int64_t change,
         }
         more = refill_bucket(rate_of(g->budget, s.serial), now_ms, &b);
         missing = b.missing - more;
+        left = s.now - missing - (int64_t)(keep * (double)s.now);
         if (whole &&
             ((double)(s.now - missing) <= r->threshold * (double)s.now ||
-             s.now - missing < -change)) {
+             left < -change)) {
             return false;
         }
-        missing -= change;
+        missing -= left < -change ? (left < 0 ? 0 : -left) : change;
         if (missing <= 0) {
             set_missing(&b, 0, now_ms);
         } else if (missing + more > s.now) {
@@ -326,7 +335,7 @@ count_retries(const struct budget_rules *r, const struct guard *g,
  * processes ask for the last retry, only one gets it. */
 static bool
 take_retry_by_ratio(const struct budget_rules *r, const struct guard *g,
-                    uint64_t now_ns)
+                    double keep, uint64_t now_ns)
 {
     uint64_t seen = atomic_load(&g->budget->retries);
     double allowed;
@@ -335,7 +344,7 @@ take_retry_by_ratio(const struct budget_rules *r, const struct guard *g,
         uint64_t used = count_retries(r, g, seen, now_ns, &allowed);
 
         /* The tolerance makes 0.1 times 30 exactly 3. */
-        if ((double)used + 1 > allowed + 5e-7) {
+        if ((double)used + 1 > allowed * (1 - keep) + 5e-7) {
             return false;
         }
     } while (
@@ -361,10 +370,11 @@ budget_follow(const struct budget_rules *b, const struct guard *g,
 }
 
 bool
-budget_take(const struct budget_rules *b, const struct guard *g,
-            enum budget_price price, uint64_t now_ns,
+budget_take(const struct budget_rules *b, enum importance who,
+            const struct guard *g, enum budget_price price, uint64_t now_ns,
             struct budget_paid *out_paid)
 {
+    double keep = share_to_keep(b, who);
     bool granted = true;
 
     *out_paid = (struct budget_paid){0};
@@ -377,11 +387,11 @@ budget_take(const struct budget_rules *b, const struct guard *g,
 
         out_paid->price = (int32_t)price_in_tokens(b, price);
         out_paid->with = charged ? PAID_TOKENS : PAID_NOTHING;
-        granted =
-            move_tokens(b, g, charged ? -out_paid->price : 0, true, now_ns);
+        granted = move_tokens(b, g, charged ? -out_paid->price : 0, keep, true,
+                              now_ns);
     } else if (g->budget_rings) {
         out_paid->with = PAID_RETRY;
-        granted = take_retry_by_ratio(b, g, now_ns);
+        granted = take_retry_by_ratio(b, g, keep, now_ns);
     }
     if (granted) {
         return true;
@@ -395,11 +405,12 @@ budget_take(const struct budget_rules *b, const struct guard *g,
 }
 
 void
-budget_pay(const struct budget_rules *b, const struct guard *g,
-           enum budget_price price, uint64_t now_ns)
+budget_pay(const struct budget_rules *b, enum importance who,
+           const struct guard *g, enum budget_price price, uint64_t now_ns)
 {
     if (!is_off(g) && b->kind == BUDGET_TOKENS && b->charge == CHARGE_FAILURE) {
-        move_tokens(b, g, -price_in_tokens(b, price), false, now_ns);
+        move_tokens(b, g, -price_in_tokens(b, price), share_to_keep(b, who),
+                    false, now_ns);
     }
 }
 
@@ -418,7 +429,7 @@ budget_give(const struct budget_rules *b, const struct guard *g,
         back = paid->to == g->budget ? paid->price : 0;
     }
     if (back > 0 && !budget_is_full(g->budget)) {
-        move_tokens(b, g, back, false, now_ns);
+        move_tokens(b, g, back, 0, false, now_ns);
     }
 }
 
@@ -431,7 +442,7 @@ budget_return(const struct budget_rules *b, const struct guard *g,
         return;
     }
     if (paid->with == PAID_TOKENS && b->kind == BUDGET_TOKENS) {
-        move_tokens(b, g, paid->price, false, now_ns);
+        move_tokens(b, g, paid->price, 0, false, now_ns);
     } else if (paid->with == PAID_RETRY && b->kind == BUDGET_RATIO) {
         /* Also off the totals at the beginning of each later slice, so that it
          * counts in no window. */

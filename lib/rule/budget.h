@@ -39,15 +39,17 @@ struct budget_paid {
 void budget_follow(const struct budget_rules *b, const struct guard *g,
                    uint64_t now_ns);
 
-/* Asks for a retry.  Returns true if it is granted; *out_paid is the charge. */
-bool budget_take(const struct budget_rules *b, const struct guard *g,
-                 enum budget_price price, uint64_t now_ns,
-                 struct budget_paid *out_paid);
+/* Asks for a retry of a policy of importance `who`.  Returns true if it is
+ * granted; *out_paid is the charge. */
+bool budget_take(const struct budget_rules *b, enum importance who,
+                 const struct guard *g, enum budget_price price,
+                 uint64_t now_ns, struct budget_paid *out_paid);
 
 /* Charges a retryable failure, under budget_charge = failure; takes at most the
  * tokens left.  Does nothing under other rules. */
-void budget_pay(const struct budget_rules *b, const struct guard *g,
-                enum budget_price price, uint64_t now_ns);
+void budget_pay(const struct budget_rules *b, enum importance who,
+                const struct guard *g, enum budget_price price,
+                uint64_t now_ns);
 
 /* Puts tokens back after a success: the deposit if the first attempt succeeded
  * (`paid` is NULL), else the refund for a retry that was charged `paid`. */

@@ -207,8 +207,9 @@ reason_to_stop(struct machine *m, const struct policy *p, struct guard *g,
     if (breaker_still_open(&p->breaker, g, now_ns, m->wake_ns)) {
         return BIDE_BY_BREAKER;
     }
-    m->has_paid = m->has_paid || budget_take(&p->budget, g, retry_price(m, p),
-                                             now_ns, &m->paid);
+    m->has_paid =
+        m->has_paid || budget_take(&p->budget, (enum importance)p->importance,
+                                   g, retry_price(m, p), now_ns, &m->paid);
     return m->has_paid ? BIDE_BY_NONE : BIDE_BY_BUDGET;
 }
 
@@ -283,7 +284,8 @@ report_to_guard(struct machine *m, const struct policy *p, struct guard *g,
         budget_give(&p->budget, g, m->attempts > 1 ? &m->paid : NULL, now_ns);
     } else if (kind == KIND_RETRY || (wait_follows_hint(&p->hint, m->last) &&
                                       m->last.hint == BIDE_HINT_NEVER)) {
-        budget_pay(&p->budget, g, retry_price(m, p), now_ns);
+        budget_pay(&p->budget, (enum importance)p->importance, g,
+                   retry_price(m, p), now_ns);
     }
 }
 

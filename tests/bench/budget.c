@@ -51,7 +51,7 @@ take_and_give(struct arena *a, long n)
     struct budget_paid paid;
 
     while (n-- > 0) {
-        if (!budget_take(&rules, &g, PRICE_USUAL, 0, &paid)) {
+        if (!budget_take(&rules, MANDATORY, &g, PRICE_USUAL, 0, &paid)) {
             race_stop("budget_take", "refused");
         }
         budget_give(&rules, &g, &paid, 0);

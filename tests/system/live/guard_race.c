@@ -52,8 +52,8 @@ operate(struct arena *a, struct holder *mine, uint64_t *seed)
     int64_t held = atomic_load(&mine->held);
 
     if (draw(seed) % 2) {
-        if (budget_take(&a->rules, &g, (enum budget_price)(draw(seed) % 3),
-                        TIME, &paid)) {
+        if (budget_take(&a->rules, MANDATORY, &g,
+                        (enum budget_price)(draw(seed) % 3), TIME, &paid)) {
             atomic_fetch_add(&mine->held, paid.price);
         }
     } else if (held > 0) {
@@ -251,7 +251,7 @@ settle_until_stopped(void *arg)
         r.refill_per_s = r.capacity / 1000;
         r.cost = 0;
         if (atomic_load(&a->txn) == txn) { /* capacity and txn match */
-            MUST(budget_take(&r, &g, PRICE_USUAL, TIME, &paid));
+            MUST(budget_take(&r, MANDATORY, &g, PRICE_USUAL, TIME, &paid));
         }
         atomic_fetch_add(&a->holder[0].operations, 1);
     }
@@ -295,7 +295,8 @@ a_change_of_capacity_is_applied_once_by_many_processes(void **state)
     a->capacity = 1000000;
     a->txn = 1;
     a->rules.cost = 400000;
-    assert_true(budget_take(&a->rules, &g, PRICE_USUAL, TIME, &paid));
+    assert_true(
+        budget_take(&a->rules, MANDATORY, &g, PRICE_USUAL, TIME, &paid));
     for (int i = 0; i < PROCESSES; i++) {
         pids[i] = guarding_start(settle_in_threads, a);
     }
@@ -319,7 +320,8 @@ a_change_of_capacity_is_applied_once_by_many_processes(void **state)
     a->rules.refill_per_s = a->rules.capacity / 1000;
     g.txn = a->txn;
     a->rules.cost = 0;
-    assert_true(budget_take(&a->rules, &g, PRICE_USUAL, TIME, &paid));
+    assert_true(
+        budget_take(&a->rules, MANDATORY, &g, PRICE_USUAL, TIME, &paid));
     assert_int_equal(missing(a), 400000);
     assert_int_equal(a->words.refill[a->words.size >> 62],
                      a->rules.refill_per_s);

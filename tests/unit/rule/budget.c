@@ -28,7 +28,8 @@ send_event(struct guarded *s, const struct step *step, struct budget_paid *paid)
 
     switch (step->event) {
     case FAILS:
-        budget_pay(b, &s->g, PRICE_USUAL, now);
+        budget_pay(b, (enum importance)s->p->importance, &s->g, PRICE_USUAL,
+                   now);
         return true;
     case FIRST_OK:
         budget_give(b, &s->g, NULL, now);
@@ -273,9 +274,9 @@ a_budget_that_is_off_grants_every_retry(void **state)
     for (int i = 0; i < 3; i++) {
         assert_true(guarded_take(s, PRICE_USUAL, 0, &paid));
         assert_int_equal(paid.price, 0);
-        assert_true(budget_take(&s->p->budget, NULL, 0, 0, &paid));
+        assert_true(budget_take(&s->p->budget, MANDATORY, NULL, 0, 0, &paid));
     }
-    budget_pay(&s->p->budget, NULL, PRICE_USUAL, 0);
+    budget_pay(&s->p->budget, MANDATORY, NULL, PRICE_USUAL, 0);
     budget_give(&s->p->budget, &s->g, &paid, 0);
     budget_return(&s->p->budget, NULL, &paid, 0, 0);
     assert_true(budget_level(&s->p->budget, NULL, 0) == 1);
@@ -300,12 +301,60 @@ the_refund_is_what_the_failure_was_charged(void **state)
          {0, UNDO, true, 95000});
 }
 
+#define RESERVED                                                              \
+    "budget_capacity=10\nbudget_cost=2\nbudget_deposit=1\nbudget_reserve=50%" \
+    "\n"
+
+static void
+the_reserve_is_for_mandatory_policies(void **state)
+{
+    (void)state;
+    PLAY(RESERVED "importance=optional", {0, TAKE, true, 8000},
+         {0, TAKE, true, 6000}, {0, TAKE, false, 6000},
+         {0, FIRST_OK, true, 7000}, {0, TAKE, true, 5000},
+         {0, TAKE, false, 5000});
+    PLAY(RESERVED "importance=postponable", {0, TAKE, true, 8000},
+         {0, TAKE, true, 6000}, {0, TAKE, false, 6000});
+    PLAY(RESERVED "importance=mandatory", {0, TAKE, true, 8000},
+         {0, TAKE, true, 6000}, {0, TAKE, true, 4000}, {0, TAKE, true, 2000},
+         {0, TAKE, true, 0}, {0, TAKE, false, 0});
+    PLAY(RESERVED "budget_charge=failure\nimportance=optional",
+         {0, FAILS, true, 8000}, {0, TAKE, true, 8000}, {0, FAILS, true, 6000},
+         {0, FAILS, true, 5000}, {0, FAILS, true, 5000}, {0, TAKE, true, 5000});
+}
+
+/* An optional policy that fails for ever leaves the reserve to a mandatory one
+ * of the same group. */
+static void
+an_optional_policy_leaves_the_reserve(void **state)
+{
+    struct guarded *s =
+        guarded_new("budget=own\n" RESERVED "importance=optional");
+    struct policy *other = compiled("budget=own\n" RESERVED);
+    struct budget_paid paid;
+    int retries = 0;
+
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        guarded_take(s, PRICE_USUAL, TIME0, &paid);
+    }
+    while (retries < 100 && budget_take(&other->budget, MANDATORY, &s->g,
+                                        PRICE_USUAL, TIME0, &paid)) {
+        retries++;
+    }
+    assert_int_equal(retries, 3);
+    policy_free(other);
+    guarded_free(s);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(
             a_retry_costs_its_price_and_the_last_tokens_are_enough),
+        cmocka_unit_test(the_reserve_is_for_mandatory_policies),
+        cmocka_unit_test(an_optional_policy_leaves_the_reserve),
         cmocka_unit_test(timeouts_and_throttles_have_their_own_prices),
         cmocka_unit_test(a_first_success_deposits_and_never_above_the_capacity),
         cmocka_unit_test(a_retry_that_succeeds_refunds_its_charge),

@@ -62,7 +62,7 @@ rules_of_an_older_commit_do_not_restore_their_size(void **state)
     guarded_change(s, SIZED("1000"));
     assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
     assert_int_equal(guarded_tokens(s, TIME0), 945000);
-    assert_true(budget_take(&old->budget, &older, 0, TIME0, &paid));
+    assert_true(budget_take(&old->budget, MANDATORY, &older, 0, TIME0, &paid));
     assert_int_equal(guarded_tokens(s, TIME0), 940000);
     guarded_change(s, SIZED("100")); /* a newer commit does */
     assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
@@ -184,8 +184,8 @@ rules_of_an_older_commit_do_not_restore_their_refill(void **state)
         assert_int_equal(guarded_tokens(s, TIME0 + (uint64_t)i * SECOND),
                          i * 4000);
     }
-    assert_true(
-        budget_take(&old->budget, &older, 0, TIME0 + 3 * SECOND, &paid));
+    assert_true(budget_take(&old->budget, MANDATORY, &older, 0,
+                            TIME0 + 3 * SECOND, &paid));
     assert_int_equal(guarded_tokens(s, TIME0 + 3 * SECOND), 7000);
     policy_free(old);
     guarded_free(s);
@@ -247,8 +247,8 @@ older_rules_do_not_switch_a_budget_on_again(void **state)
     s->g.txn++;
     budget_follow(NULL, &s->g, TIME0);
     for (int i = 0; i < 10; i++) { /* more than its capacity */
-        assert_true(
-            budget_take(&s->p->budget, &older, PRICE_USUAL, TIME0, &paid));
+        assert_true(budget_take(&s->p->budget, MANDATORY, &older, PRICE_USUAL,
+                                TIME0, &paid));
     }
     guarded_change(s, SIZED("10"));
     budget_follow(&s->p->budget, &s->g, TIME0);
@@ -274,7 +274,7 @@ a_charge_is_returned_only_to_the_budget_that_has_it(void **state)
         struct budget_paid paid, other;
 
         assert_true(guarded_take(s, PRICE_USUAL, TIME0, &paid));
-        budget_pay(&s->p->budget, &s->g, PRICE_USUAL, TIME0);
+        budget_pay(&s->p->budget, MANDATORY, &s->g, PRICE_USUAL, TIME0);
         guarded_change(s, rows[i].after);
         if (s->budget.retries) { /* that of the ratio */
             assert_true(guarded_take(s, PRICE_USUAL, TIME0, &other));

@@ -46,6 +46,11 @@ a_ratio_grants_its_share_of_the_calls_and_the_minimum(void **state)
         {RATIO "budget_ratio=0%\nbudget_min_rate=1/s", 0, 16},
         {RATIO "budget_ratio=0%\nbudget_min_rate=0.1/s", 0, 1},
         {RATIO "budget_ratio=20%\nbudget_min_rate=0.5/s", 10, 10},
+        {RATIO "budget_ratio=0%\nbudget_min_rate=1/s\nbudget_reserve=25%", 0,
+         16},
+        {RATIO "budget_ratio=0%\nbudget_min_rate=1/s\nbudget_reserve=25%\n"
+               "importance=optional",
+         0, 12},
     };
 
     (void)state;
@@ -268,7 +273,7 @@ garbage_causes_no_crash_and_does_not_last(void **state)
         check_bounds(s, now);
         for (int i = 0; i < 4; i++) {
             guarded_take(s, (enum budget_price)(i % 3), now, &paid);
-            budget_pay(&s->p->budget, &s->g, PRICE_TIMEOUT, now);
+            budget_pay(&s->p->budget, MANDATORY, &s->g, PRICE_TIMEOUT, now);
             count_attempt(s, now, true);
             budget_give(&s->p->budget, &s->g, i % 2 ? NULL : &paid, now);
             budget_return(&s->p->budget, &s->g, &paid, now, now);

@@ -117,7 +117,8 @@ static inline bool
 guarded_take(struct guarded *s, enum budget_price price, uint64_t now_ns,
              struct budget_paid *out_paid)
 {
-    return budget_take(&s->p->budget, &s->g, price, now_ns, out_paid);
+    return budget_take(&s->p->budget, (enum importance)s->p->importance, &s->g,
+                       price, now_ns, out_paid);
 }
 
 /* Returns the tokens left, without changing the shared words. */

@@ -109,7 +109,8 @@ the_rules_stop_a_call_in_order(void **state)
         snprintf(keys, sizeof(keys), CALL BUDGET BREAKER "%s", rows[i].keys);
         s = guarded_new(CALL BUDGET BREAKER);
         assert_int_equal(begin_call(s, &m, 0), MACHINE_GO);
-        while (budget_take(&s->p->budget, &s->g, PRICE_USUAL, TIME0, &paid)) {
+        while (budget_take(&s->p->budget, MANDATORY, &s->g, PRICE_USUAL, TIME0,
+                           &paid)) {
         }
         guarded_change(s, keys);
         start_attempt(&m, 0);

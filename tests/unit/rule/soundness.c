@@ -154,11 +154,13 @@ more_missing_than_fits_is_a_full_bucket(void **state)
     struct scene *s = *state;
     struct budget_paid paid;
 
-    assert_true(budget_take(&tokens, &s->g, PRICE_USUAL, s->now, &paid));
+    assert_true(
+        budget_take(&tokens, MANDATORY, &s->g, PRICE_USUAL, s->now, &paid));
     atomic_fetch_or(&s->budget.tokens, 0xfffffffull << 36);
     assert_false(budget_is_sound(&s->budget));
     assert_true(budget_level(&tokens, &s->g, s->now) == 1);
-    assert_true(budget_take(&tokens, &s->g, PRICE_USUAL, s->now, &paid));
+    assert_true(
+        budget_take(&tokens, MANDATORY, &s->g, PRICE_USUAL, s->now, &paid));
     assert_true(budget_is_sound(&s->budget));
     assert_true(budget_level(&tokens, &s->g, s->now) == 0.9);
 }
@@ -172,10 +174,11 @@ a_commit_far_ahead_does_not_block_a_new_size(void **state)
     int taken = 0;
 
     smaller.capacity = 2000;
-    assert_true(budget_take(&tokens, &s->g, PRICE_USUAL, s->now, &paid));
+    assert_true(
+        budget_take(&tokens, MANDATORY, &s->g, PRICE_USUAL, s->now, &paid));
     atomic_store(&s->budget.size_txn, UINT64_MAX);
-    while (taken < 20 &&
-           budget_take(&smaller, &s->g, PRICE_USUAL, s->now, &paid)) {
+    while (taken < 20 && budget_take(&smaller, MANDATORY, &s->g, PRICE_USUAL,
+                                     s->now, &paid)) {
         taken++;
     }
     assert_int_equal(taken, 1); /* 90 % of 2 */
@@ -190,11 +193,12 @@ a_time_far_ahead_does_not_stop_the_refill(void **state)
 
     refilled.refill_per_s = 1000;
     for (int i = 0; i < 10; i++) {
-        assert_true(budget_take(&refilled, &s->g, PRICE_USUAL,
+        assert_true(budget_take(&refilled, MANDATORY, &s->g, PRICE_USUAL,
                                 s->now + 86400 * SECOND, &paid));
     }
     s->now += SECOND; /* still a day before that time */
-    assert_true(budget_take(&refilled, &s->g, PRICE_USUAL, s->now, &paid));
+    assert_true(
+        budget_take(&refilled, MANDATORY, &s->g, PRICE_USUAL, s->now, &paid));
 }
 
 static void
@@ -206,7 +210,8 @@ reset_fills_any_bucket(void **state)
     memset(&s->budget, 0xff, sizeof(s->budget));
     budget_reset(&s->g);
     assert_true(budget_is_sound(&s->budget));
-    assert_true(budget_take(&tokens, &s->g, PRICE_USUAL, s->now, &paid));
+    assert_true(
+        budget_take(&tokens, MANDATORY, &s->g, PRICE_USUAL, s->now, &paid));
     assert_true(budget_level(&tokens, &s->g, s->now) == 0.9);
 }
 
@@ -227,13 +232,15 @@ reset_of_a_ratio_discards_its_retries(void **state)
         s->tally.retries = atomic_load(&s->budget.retries);
         window_turn(&s->rings.budget, ratio.window_ns, s->now, &s->tally);
         s->tally.calls++;
-        assert_int_equal(budget_take(&ratio, &s->g, PRICE_USUAL, s->now, &paid),
-                         i < 3);
+        assert_int_equal(
+            budget_take(&ratio, MANDATORY, &s->g, PRICE_USUAL, s->now, &paid),
+            i < 3);
     }
     assert_true(budget_level(&ratio, &s->g, s->now) == 0);
     budget_reset(&s->g);
     assert_true(budget_level(&ratio, &s->g, s->now) == 1);
-    assert_true(budget_take(&ratio, &s->g, PRICE_USUAL, s->now, &paid));
+    assert_true(
+        budget_take(&ratio, MANDATORY, &s->g, PRICE_USUAL, s->now, &paid));
 }
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
