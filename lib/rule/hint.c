@@ -29,7 +29,7 @@ hint_hold(struct hint_words *w, uint64_t until_ns, uint64_t now_ns,
 }
 
 uint64_t
-hint_until(const struct hint_words *w, uint64_t max_ns, uint64_t now_ns)
+hint_until(const struct hint_words *w, uint64_t now_ns, uint64_t max_ns)
 {
     uint64_t until = atomic_load_explicit(&w->until, memory_order_relaxed);
 
@@ -38,9 +38,9 @@ hint_until(const struct hint_words *w, uint64_t max_ns, uint64_t now_ns)
 
 uint64_t
 hint_turn(struct hint_words *w, uint64_t each_ns, uint64_t spread_ns,
-          uint64_t max_ns, uint64_t now_ns)
+          uint64_t now_ns, uint64_t max_ns)
 {
-    uint64_t until = hint_until(w, max_ns, now_ns), number, after;
+    uint64_t until = hint_until(w, now_ns, max_ns), number, after;
     uint64_t latest = latest_ns(now_ns, max_ns);
 
     if (until == 0) {

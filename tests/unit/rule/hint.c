@@ -12,23 +12,23 @@ the_later_time_holds_and_none_beyond_the_maximum(void **state)
     struct hint_words w = {0};
 
     (void)state;
-    assert_int_equal(hint_until(&w, MINUTE, NOW), 0);
+    assert_int_equal(hint_until(&w, NOW, MINUTE), 0);
     hint_hold(&w, NOW + 2 * SECOND, NOW, MINUTE);
     hint_hold(&w, NOW + SECOND, NOW, MINUTE);
     hint_hold(&w, NOW, NOW, MINUTE);
     hint_hold(&w, NOW - 1, NOW, MINUTE);
-    assert_int_equal(hint_until(&w, MINUTE, NOW), NOW + 2 * SECOND);
-    assert_int_equal(hint_until(&w, MINUTE, NOW + 2 * SECOND - 1),
+    assert_int_equal(hint_until(&w, NOW, MINUTE), NOW + 2 * SECOND);
+    assert_int_equal(hint_until(&w, NOW + 2 * SECOND - 1, MINUTE),
                      NOW + 2 * SECOND);
-    assert_int_equal(hint_until(&w, MINUTE, NOW + 2 * SECOND), 0);
+    assert_int_equal(hint_until(&w, NOW + 2 * SECOND, MINUTE), 0);
     hint_hold(&w, UINT64_MAX, NOW, MINUTE);
-    assert_int_equal(hint_until(&w, MINUTE, NOW), NOW + MINUTE);
+    assert_int_equal(hint_until(&w, NOW, MINUTE), NOW + MINUTE);
     /* A lower maximum frees those who wait longer. */
-    assert_int_equal(hint_until(&w, 30 * SECOND, NOW), 0);
+    assert_int_equal(hint_until(&w, NOW, 30 * SECOND), 0);
     hint_reset(&w);
-    assert_int_equal(hint_until(&w, MINUTE, NOW), 0);
+    assert_int_equal(hint_until(&w, NOW, MINUTE), 0);
     hint_hold(&w, UINT64_MAX, NOW, UINT64_MAX);
-    assert_int_equal(hint_until(&w, UINT64_MAX, NOW), NOW + 86400 * SECOND);
+    assert_int_equal(hint_until(&w, NOW, UINT64_MAX), NOW + 86400 * SECOND);
 }
 
 static void
@@ -38,14 +38,14 @@ garbage_holds_nothing_and_is_replaced(void **state)
 
     (void)state;
     memset(&w, 0xff, sizeof(w));
-    assert_int_equal(hint_until(&w, MINUTE, NOW), 0);
-    assert_int_equal(hint_turn(&w, 0, 0, MINUTE, NOW), 0);
+    assert_int_equal(hint_until(&w, NOW, MINUTE), 0);
+    assert_int_equal(hint_turn(&w, 0, 0, NOW, MINUTE), 0);
     hint_hold(&w, NOW + SECOND, NOW, MINUTE);
-    assert_int_equal(hint_until(&w, MINUTE, NOW), NOW + SECOND);
+    assert_int_equal(hint_until(&w, NOW, MINUTE), NOW + SECOND);
     atomic_store(&w.since, UINT64_MAX);
     atomic_store(&w.waiting, UINT64_MAX);
     for (int i = 0; i < 10; i++) {
-        assert_in_range(hint_turn(&w, i % 2 * HOUR_NS, 0, MINUTE, NOW),
+        assert_in_range(hint_turn(&w, i % 2 * HOUR_NS, 0, NOW, MINUTE),
                         NOW + SECOND, NOW + MINUTE);
     }
 }
@@ -58,11 +58,11 @@ calls_come_back_at_the_rate(void **state)
     (void)state;
     hint_hold(&w, NOW + SECOND, NOW, MINUTE);
     for (uint64_t i = 0; i < 100; i++) {
-        assert_int_equal(hint_turn(&w, 20 * MS, 0, MINUTE, NOW),
+        assert_int_equal(hint_turn(&w, 20 * MS, 0, NOW, MINUTE),
                          NOW + SECOND + i * 20 * MS);
     }
     hint_hold(&w, NOW + 3 * SECOND, NOW + SECOND, MINUTE);
-    assert_int_equal(hint_turn(&w, 20 * MS, 0, MINUTE, NOW + SECOND),
+    assert_int_equal(hint_turn(&w, 20 * MS, 0, NOW + SECOND, MINUTE),
                      NOW + 3 * SECOND);
 }
 
@@ -80,7 +80,7 @@ without_a_rate_they_are_spread(void **state)
 
         hint_hold(&w, NOW + 40 * SECOND, NOW, MINUTE);
         for (int i = 0; i < 80; i++) {
-            uint64_t at = hint_turn(&w, 0, spreads[k], MINUTE, NOW);
+            uint64_t at = hint_turn(&w, 0, spreads[k], NOW, MINUTE);
 
             assert_in_range(at, NOW + 40 * SECOND,
                             NOW + 40 * SECOND + length - 1);
