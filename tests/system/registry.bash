@@ -145,3 +145,9 @@ unchanged() {
     after=$(bide export)
     [ "$before" = "$after" ]
 }
+
+# example HEADING: prints the first example below a heading of bide(1).
+example() {
+    sed -n "/^\.SS \"*$1/,/^\.fi/p" "$TOP/cli/man/bide.1" | sed -e '1,/^\.nf/d' -e '/^\.fi/d' \
+        -e 's/\\-/-/g' -e 's/\\e/\\/g'
+}

@@ -158,3 +158,43 @@ rebooted() {
     gives 0 in_machine systemctl restart bide-record.service # records
     gives 0 in_machine ls /var/lib/bide/history/history.mdb
 }
+
+# state_of_backup STATE: succeeds when the unit is in it.
+state_of_backup() {
+    [ "$(in_machine systemctl show --property=ActiveState --value backup)" = "$1" ]
+}
+
+backup_waits() {
+    in_machine bide calls --json | grep -q '"policy":"backup"'
+}
+
+@test "the example unit of bide(1) retries under its policy, follows it, and can be stopped" {
+    example systemd | in_machine tee /etc/systemd/system/backup.service >/dev/null
+    # Fails twice, then succeeds.
+    # shellcheck disable=SC2016 # for the command
+    printf '%s\n' '#!/bin/sh' 'echo "$@" >>/run/backups' '[ $(($(wc -l </run/backups) % 3)) -eq 0 ]' |
+        in_machine install -m 755 /dev/stdin /usr/bin/rsync
+    printf '[backup]\nattempts = 3\nwait = fixed\nwait_initial = 1h\nwait_max = 1h\nretry_on = any\n' |
+        in_machine bide apply - >/dev/null
+    in_machine systemctl daemon-reload
+    in_machine systemctl start --no-block backup
+    until_it backup_waits
+    gives 0 in_machine systemctl show --property=ActiveState --value backup
+    [ "$output" = activating ]
+    in_machine bide set backup wait_initial=1ms >/dev/null
+    until_it state_of_backup inactive
+    gives 0 in_machine cat /run/backups
+    [ "$output" = "$(printf -- '-a /srv backup:/srv\n%.0s' 1 2 3)" ]
+
+    in_machine bide set backup wait_initial=1h >/dev/null
+    in_machine systemctl start --no-block backup
+    until_it backup_waits
+    in_machine systemctl stop backup
+    run in_machine bide stats backup --json
+    json 'j["policies"][0]["calls"]["succeeded"] == 1 and j["policies"][0]["calls"]["cancelled"] == 1'
+
+    in_machine bide pause backup >/dev/null
+    gives 0 in_machine systemctl start backup # 75: refused
+    gives 0 in_machine cat /run/backups
+    [ "${#lines[@]}" -eq 4 ]
+}

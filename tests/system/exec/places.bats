@@ -33,12 +33,6 @@ teardown() {
     [ -z "${SERVER:-}" ] || kill "$SERVER"
 }
 
-# example HEADING: prints the first example below a heading of bide(1).
-example() {
-    sed -n "/^\.SS \"*$1/,/^\.fi/p" "$TOP/cli/man/bide.1" | sed -e '1,/^\.nf/d' -e '/^\.fi/d' \
-        -e 's/\\-/-/g' -e 's/\\e/\\/g'
-}
-
 # stand_in NAME TIMES: makes a program that fails TIMES times with status 12, prints
 # its number, and then writes its arguments to NAME.did.
 stand_in() {
