@@ -228,6 +228,7 @@ admin_open(const char *dir, struct admin **out)
                    : failure_of_store(rc, dir,
                                       rc == BIDE_EMISSING ? "" : pages_why());
     }
+    reader_keep(a->past.reader);
     *out = a;
     return 0;
 }

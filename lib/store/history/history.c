@@ -1,5 +1,6 @@
 /* Reads the state, the names and the bases of a history. */
 #include "history_inside.h"
+#include "store/pages/pages_view.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -359,6 +360,7 @@ history_open(const char *dir, struct history **out)
         history_close(h);
         return rc;
     }
+    pages_keep(h->pages);
     *out = h;
     return 0;
 }

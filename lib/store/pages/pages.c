@@ -12,7 +12,7 @@
  * of S still exists then, unless S + 2 has begun to overwrite it.  pages_end
  * therefore requires it to be unchanged; this also detects a meta page that was
  * half written when the snapshot began. */
-#include "pages_file.h"
+#include "pages_view.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -296,8 +296,18 @@ pages_close(struct pages *f)
     if (f->fd >= 0 && fd_is_ours(f)) {
         close(f->fd);
     }
+    if (f->kept) {
+        pages_view_reset(f->kept);
+    }
+    free(f->kept);
     free(f->path);
     free(f);
+}
+
+void
+pages_keep(struct pages *f)
+{
+    f->kept = f->kept ? f->kept : calloc(1, sizeof(*f->kept));
 }
 
 /* ---- looking and reading ---- */
@@ -365,11 +375,24 @@ pages_end(const struct snapshot *s)
                : 0;
 }
 
+/* Lets a snapshot use the pages that were kept of the same commit. */
+static void
+use_kept(struct pages_view *v, struct snapshot *s)
+{
+    if (memcmp(&v->snapshot.meta, &s->meta, sizeof(s->meta)) != 0) {
+        pages_view_reset(v);
+        v->snapshot.meta = s->meta;
+    }
+    s->cache = &v->trees;
+    s->pages = &v->pages;
+}
+
 int
 pages_try(struct pages *f, pages_body_fn *body, void *arg, int tries)
 {
     for (int i = 0; i < tries; i++) {
         struct tree_cache cache = {0};
+        struct pages_view *kept = f->kept;
         struct snapshot s;
         int rc = pages_begin(f, &s), end;
 
@@ -377,10 +400,20 @@ pages_try(struct pages *f, pages_body_fn *body, void *arg, int tries)
             return rc;
         }
         s.cache = &cache;
+        if (kept) {
+            use_kept(kept, &s);
+            f->kept = NULL; /* `body` may begin to read another commit */
+        }
         rc = body(arg, &s);
+        if (kept) {
+            f->kept = kept;
+        }
         /* Also after an error: pages that are being overwritten look damaged.
          */
         end = pages_end(&s);
+        if (kept && end) {
+            pages_view_reset(kept);
+        }
         if (end != PAGES_AGAIN) {
             return end ? end : rc;
         }

@@ -4,12 +4,13 @@
 
 #include "pages.h"
 
-/* Immutable once open. */
+/* Immutable once open, except `kept`. */
 struct pages {
     int fd;
     char *path; /* absolute */
     uint64_t device, inode;
     uint32_t page_size;
+    struct pages_view *kept; /* of pages_keep, while no reading uses it */
 };
 
 /* Keeps a message for pages_why and returns BIDE_EDAMAGED. */
@@ -70,8 +71,7 @@ const uint8_t *path_leaf(const struct path *p);
  * caller frees, even after a failure. */
 int path_value(struct path *p, struct node *out, void **out_big);
 
-/* The trees of a snapshot's named databases: few, and needed for every record.
- * Begins as zeros. */
+/* The trees of a snapshot's named databases.  Begins as zeros. */
 enum { TREES_MAX = 8 };
 struct tree_cache {
     unsigned count;

@@ -34,4 +34,9 @@ int pages_view(struct pages_view *v, struct pages *f,
 /* Forgets the snapshot. */
 void pages_view_reset(struct pages_view *v);
 
+/* Keeps pages from one pages_try to the next as long as the file does not
+ * change: of a file that only one thread reads.  Does nothing without memory.
+ */
+void pages_keep(struct pages *f);
+
 #endif

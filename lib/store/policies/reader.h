@@ -16,6 +16,8 @@ struct reader;
 int reader_open(const char *dir, struct reader **out);
 void reader_close(struct reader *r);
 
+void reader_keep(struct reader *r); /* pages_keep */
+
 const uint8_t *reader_id(const struct reader *r); /* REGISTRY_ID_SIZE bytes */
 const char *reader_live_path(const struct reader *r);
 bool reader_journal(const struct reader *r); /* changes go to the journal */

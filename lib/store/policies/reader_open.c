@@ -10,7 +10,7 @@
 #include "base/crc32c.h"
 #include "base/paths.h"
 #include "store/file/seal.h"
-#include "store/pages/pages_file.h"
+#include "store/pages/pages_view.h"
 
 enum { READ_TRIES = 100 };
 
@@ -258,6 +258,12 @@ reader_close(struct reader *r)
     free(r->dir);
     free(r->original);
     free(r);
+}
+
+void
+reader_keep(struct reader *r)
+{
+    pages_keep(r->pages);
 }
 
 bool
