@@ -157,13 +157,14 @@ check_policy(void *arg, const struct record *r)
     struct faults faults = {0};
     struct policy_text *text = NULL;
     struct policy *p = NULL;
-    int rc = admin_text(r, &text);
+    int rc = admin_compile(d->admin, r, NULL, &p), text_rc;
 
     d->out->policies++;
-    if (rc == BIDE_EDAMAGED) {
+    text_rc = rc ? admin_text(r, &text) : 0; /* again, for the fault */
+    if (text_rc == BIDE_EDAMAGED) {
         find_failure(d);
         rc = 0;
-    } else if (!rc) {
+    } else if (rc && !text_rc) {
         rc = policy_compile(text, admin_find, d->admin, r->name, &p, &faults);
     }
     if (rc == BIDE_EINPUT) {

@@ -120,8 +120,12 @@ check_version(struct seen *s, const struct cell *c, const char *name,
 {
     uint32_t version = atomic_load_explicit(&c->version, memory_order_relaxed);
     struct record r = {0};
-    int rc = admin_policy(s->d->admin, name, &r);
+    int rc;
 
+    if (announced && version) {
+        return;
+    }
+    rc = admin_policy(s->d->admin, name, &r);
     if (rc == BIDE_ENOPOLICY && !version) {
         count_policy(&s->undefined, name);
     } else if (!announced && (rc == 0 || rc == BIDE_ENOPOLICY) && version &&

@@ -92,6 +92,12 @@ count_at(struct cell_words *w, uint32_t number)
                : (uint64_t *)&w->calls + (number - GUARD_TOTALS);
 }
 
+bool
+cell_has_marks(const struct cell *c)
+{
+    return mark_of(atomic_load(&c->counting)) != 0;
+}
+
 /* ---- leaving a mark ---- */
 
 struct marking {
@@ -119,7 +125,7 @@ read_mark(struct live *l, uint32_t index, uint32_t at, struct mark *out)
     uint32_t offset = ring_offset(at), room = MARKS_SIZE - offset;
     size_t size = room < sizeof(*out) ? room : sizeof(*out);
 
-    return at && live_copy(l, ring_of(index) + offset, out, size) &&
+    return at && live_copy(live_fd(l), ring_of(index) + offset, out, size) &&
            out->at == at && out->length <= COUNTS && mark_size(out) <= size &&
            mark_crc(out) == out->crc;
 }

@@ -15,6 +15,9 @@
 void cell_count_for(struct live *l, uint32_t index, uint64_t txn, uint32_t gate,
                     uint32_t version);
 
+/* Reports whether a cell has marks, as far as they are not overwritten. */
+bool cell_has_marks(const struct cell *c);
+
 /* The totals of a cell when `version` ended; the last: now. */
 struct cell_part {
     uint32_t version;

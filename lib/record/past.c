@@ -311,6 +311,7 @@ struct pending {
     uint64_t joined;        /* cells that lost marks since then */
     past_wanted_fn *wanted; /* names to read; NULL: all */
     void *arg;
+    bool only_joined; /* nobody visits the counts */
 };
 
 struct pending_head {
@@ -363,7 +364,8 @@ pending_cell(struct past *p, struct live *l, uint32_t index, const char *name,
 
     r->past = p;
     r->out = out;
-    if (!c || (name && strcmp(name, head->name) != 0)) {
+    if (!c || (name && strcmp(name, head->name) != 0) ||
+        (out->only_joined && !cell_has_marks(c))) {
         return 0;
     }
     memset(&r->before, 0, sizeof(r->before));
@@ -388,12 +390,10 @@ collect_pending(struct past *p, const char *name,
     struct live *l = past_live(p, false);
     struct pending_space *r;
     uint64_t begun;
-    uint32_t count;
     int rc = 0;
 
     draft_clear(&out->cells);
-    out->damaged = out->joined = 0;
-    out->begin_ns = out->end_ns = 0;
+    out->damaged = out->joined = out->begin_ns = out->end_ns = 0;
     if (!l || known->state_lost || known->put_back ||
         out->now_ns > out->until_ns) {
         return 0;
@@ -402,8 +402,7 @@ collect_pending(struct past *p, const char *name,
     if (!r) {
         return BIDE_ENOMEM;
     }
-    count = cell_count(l);
-    for (uint32_t i = 0; i < count && !rc; i++) {
+    for (uint32_t i = 0; i < cell_count(l) && !rc; i++) {
         rc = pending_cell(p, l, i, name, r, out);
     }
     free(r);
@@ -490,7 +489,8 @@ past_each_interval(struct past *p, const struct history_range *range,
     struct pending pending = {.now_ns = past_now_ns(p),
                               .until_ns = range->until_ns,
                               .wanted = wanted,
-                              .arg = arg};
+                              .arg = arg,
+                              .only_joined = !visit};
     struct visiting t = {visit, arg, 0};
     struct history_range recorded = *range;
     uint64_t skipped = 0; /* `out` has more if the whole file was checked */
