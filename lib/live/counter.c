@@ -206,21 +206,24 @@ cell_count_outcome(struct live *l, uint32_t index, struct bide_outcome o)
 
 /* Copies `count` words of a part, from word `first` on.  A part that this
  * process has reserved is read in place, any other from the file: touching a
- * page that is not reserved would take space. */
+ * page that is not reserved would take space.  *fd is the file's descriptor;
+ * -1: not asked for yet. */
 static bool
 copy_words(struct live *l, uint32_t index, uint32_t part, size_t first,
-           size_t count, uint64_t *out)
+           size_t count, uint64_t *out, int *fd)
 {
     const _Atomic uint64_t *words;
     const struct cell *c;
 
     if (!is_part_known(l, index, part)) {
         c = cell_at(l, index);
-        return c && atomic_load(&c->parts) & 1u << part &&
-               live_copy(l,
-                         body_offset(index) + part_offset(part) +
-                             first * sizeof(*out),
-                         out, count * sizeof(*out));
+        if (!c || !(atomic_load(&c->parts) & 1u << part)) {
+            return false;
+        }
+        *fd = *fd < 0 ? live_fd(l) : *fd;
+        return live_copy(
+            *fd, body_offset(index) + part_offset(part) + first * sizeof(*out),
+            out, count * sizeof(*out));
     }
     words = map_part(l, index, part);
     for (size_t i = 0; words && i < count; i++) {
@@ -232,7 +235,9 @@ copy_words(struct live *l, uint32_t index, uint32_t part, size_t first,
 static bool
 copy_part(struct live *l, uint32_t index, uint32_t part, uint64_t *out)
 {
-    return copy_words(l, index, part, 0, part_words(part), out);
+    int fd = -1;
+
+    return copy_words(l, index, part, 0, part_words(part), out, &fd);
 }
 
 static void
@@ -324,27 +329,31 @@ read_outcomes(const uint64_t *words, struct cell_reading *out)
     out->outcome_count = n;
 }
 
-void
+int
 words_of_cell(struct live *l, uint32_t index, struct cell_words *out)
 {
     uint64_t words[STRIPE_WORDS];
+    int fd = -1;
 
     memset(out, 0, sizeof(*out));
     if (index >= l->cell_max) {
-        return;
+        return fd;
     }
     for (uint32_t part = 0; part < STRIPE_MAX; part++) {
-        if (copy_part(l, index, part, words)) {
+        if (copy_words(l, index, part, 0, STRIPE_WORDS, words, &fd)) {
             add_words(out->stripe, words, STRIPE_WORDS);
         }
     }
-    (void)copy_part(l, index, PART_OUTCOMES, out->outcomes);
+    (void)copy_words(l, index, PART_OUTCOMES, 0, OUTCOMES_WORDS, out->outcomes,
+                     &fd);
     (void)copy_words(l, index, PART_GUARD,
                      offsetof(struct guard_rings, transitions) / 8,
-                     GUARD_TOTALS, out->guard);
-    if (copy_part(l, index, PART_CALLS, (uint64_t *)&out->calls)) {
+                     GUARD_TOTALS, out->guard, &fd);
+    if (copy_words(l, index, PART_CALLS, 0, CALLS_WORDS,
+                   (uint64_t *)&out->calls, &fd)) {
         add_words(out->stripe, out->calls.again, HISTOGRAM_BUCKETS);
     }
+    return fd;
 }
 
 void

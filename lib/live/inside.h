@@ -70,8 +70,8 @@ struct body *live_map_body(struct live *l, uint32_t index);
 int live_reserve(struct live *l, uint64_t offset, uint64_t size);
 /* Reports whether the page at `offset` was ever written. */
 bool live_has(struct live *l, uint64_t offset);
-/* Read and write the file, without touching its pages in memory. */
-bool live_copy(struct live *l, uint64_t offset, void *out, size_t size);
+/* Read (`fd`: of live_fd) and write the file, without touching its pages. */
+bool live_copy(int fd, uint64_t offset, void *out, size_t size);
 bool live_write(struct live *l, uint64_t offset, const void *from, size_t size);
 
 /* Opens or makes the file, with rights within `mask`.  In file.c. */

@@ -400,10 +400,8 @@ live_has(struct live *l, uint64_t offset)
 }
 
 bool
-live_copy(struct live *l, uint64_t offset, void *out, size_t size)
+live_copy(int fd, uint64_t offset, void *out, size_t size)
 {
-    int fd = live_fd(l);
-
     return fd >= 0 && pread(fd, out, size, (off_t)offset) == (ssize_t)size;
 }
 

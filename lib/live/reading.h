@@ -16,8 +16,9 @@ struct cell_words {
     uint64_t guard[GUARD_TOTALS];
     struct call_counts calls;
 };
-/* Read them without taking space.  In counter.c. */
-void words_of_cell(struct live *l, uint32_t index, struct cell_words *out);
+/* Read them without taking space.  In counter.c.  words_of_cell returns the
+ * file's descriptor, if it read from the file, else -1. */
+int words_of_cell(struct live *l, uint32_t index, struct cell_words *out);
 void reading_of_words(const struct cell_words *w, struct cell_reading *out);
 
 #endif

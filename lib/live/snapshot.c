@@ -95,7 +95,7 @@ fill_groups(struct cell_snapshot *s, const uint64_t *counts)
     }
 }
 
-/* Fills a snapshot without its checksum. */
+/* Fills a snapshot without its groups and its checksum. */
 static void
 fill_snapshot(struct cell_snapshot *s, struct cell_words *w, uint64_t begun,
               uint64_t now_ns)
@@ -109,7 +109,6 @@ fill_snapshot(struct cell_snapshot *s, struct cell_words *w, uint64_t begun,
     for (size_t i = 0; i <= CELL_OUTCOMES; i++) {
         s->outcome[i] = (uint32_t)*outcome_in(w, i);
     }
-    fill_groups(s, w->stripe);
 }
 
 /* Claims the next snapshot of a cell, if the last one is `age_ns` old. */
@@ -125,10 +124,11 @@ claim_snapshot(struct live *l, struct cell *c, uint64_t now_ns, uint64_t age_ns)
 
 static void
 write_snapshot(struct live *l, uint32_t index, struct cell *c,
-               struct cell_snapshot *s)
+               const struct cell_words *w, struct cell_snapshot *s)
 {
     uint64_t slot = s->when_ns / EVERY_NS % SLOTS;
 
+    fill_groups(s, w->stripe);
     s->crc = snapshot_crc(s);
     if (!live_write(l, ring_of(index) + slot * sizeof(*s), s, sizeof(*s))) {
         atomic_store(&c->snapshot_ns, 0);
@@ -159,7 +159,7 @@ cell_snapshot(struct live *l, uint32_t index, uint64_t now_ns)
         words_of_cell(l, index, &t->words);
         fill_snapshot(&t->snapshot, &t->words, atomic_load(&c->begun), now_ns);
         if (has_counted(&t->snapshot)) {
-            write_snapshot(l, index, c, &t->snapshot);
+            write_snapshot(l, index, c, &t->words, &t->snapshot);
         }
     }
     free(t);
@@ -203,14 +203,18 @@ choose_snapshot(struct window *w, uint64_t begun, uint64_t age_ns,
     return best;
 }
 
-/* Sets `grown` to what each group has counted since the snapshot, in the middle
- * bucket of the group.  Returns the sum. */
-static uint64_t
+/* Sets `grown`, which is zeros, to what each group has counted since the
+ * snapshot, in the middle bucket of the group.  Returns false if these are not
+ * `succeeded` in all. */
+static bool
 subtract_groups(const struct cell_snapshot *s, const uint64_t *now,
-                uint64_t *grown)
+                uint64_t succeeded, uint64_t *grown)
 {
     uint32_t at = s->first;
 
+    if (succeeded == 0) {
+        return true;
+    }
     memcpy(grown, now, HISTOGRAM_BUCKETS * sizeof(*grown));
     for (uint32_t i = 0; i < GROUPS && at < HISTOGRAM_BUCKETS; i++) {
         uint32_t left = HISTOGRAM_BUCKETS - at;
@@ -224,7 +228,7 @@ subtract_groups(const struct cell_snapshot *s, const uint64_t *now,
         grown[at + (size - 1) / 2] = (uint32_t)count - s->group[i];
         at += size;
     }
-    return histogram_count(grown);
+    return histogram_count(grown) == succeeded;
 }
 
 /* Sets w->grown to the growth since `s`.  Returns false if the snapshot does
@@ -252,8 +256,8 @@ subtract_snapshot(struct window *w, const struct cell_snapshot *s)
 
         *count = more <= *count ? more : 0;
     }
-    return subtract_groups(s, w->now.stripe, w->grown.stripe) ==
-           w->last.succeeded - s->succeeded;
+    return subtract_groups(s, w->now.stripe, w->last.succeeded - s->succeeded,
+                           w->grown.stripe);
 }
 
 /* Takes a snapshot for the next reader, if calls have not for long although
@@ -269,7 +273,7 @@ take_for_next(struct live *l, uint32_t index, struct cell *c,
          memcmp(since->counter, w->last.counter, sizeof(since->counter)) != 0 ||
          since->failed != w->last.failed) &&
         claim_snapshot(l, c, now_ns, WINDOW_NS)) {
-        write_snapshot(l, index, c, &w->last);
+        write_snapshot(l, index, c, &w->now, &w->last);
     }
 }
 
@@ -299,12 +303,13 @@ cell_read_window(struct live *l, uint32_t index, uint64_t now_ns,
     uint64_t begun = c ? atomic_load(&c->begun) : 0;
     uint64_t now = clock_realtime_ns(), over = now > begun ? now - begun : 0;
     struct cell_snapshot *s;
+    int fd = words_of_cell(l, index, &w.now);
 
-    words_of_cell(l, index, &w.now);
     fill_snapshot(&w.last, &w.now, begun, now_ns);
     reading_of_words(&w.now, total);
     if (!has_counted(&w.last) ||
-        !live_copy(l, ring_of(index), w.slot, sizeof(w.slot))) {
+        !live_copy(fd < 0 ? live_fd(l) : fd, ring_of(index), w.slot,
+                   sizeof(w.slot))) {
         memset(w.slot, 0, sizeof(w.slot));
     }
     s = choose_snapshot(&w, begun, over, now_ns);
