@@ -19,6 +19,11 @@ struct exposition_histogram {
     double sum; /* in s, from the middle of each bucket: within 3 % */
 };
 
+/* What metrics have of a cell. */
+struct exposition_series {
+    struct exposition_histogram succeeded, failed, calls;
+};
+
 /* Converts the counts.  A fine bucket counts as a whole for each bound that is
  * at or above its middle. */
 void exposition_convert(const uint64_t counts[HISTOGRAM_BUCKETS],

@@ -72,15 +72,44 @@ copy_pointed(const struct counts *c, const struct admin_cell *from,
     return rc;
 }
 
+static struct exposition_series *
+convert_series(const struct admin_cell *cell)
+{
+    struct exposition_series *s = calloc(1, sizeof(*s));
+    uint64_t calls[HISTOGRAM_BUCKETS];
+
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        calls[i] = call_count(cell->succeeded, cell->calls, i);
+    }
+    if (s) {
+        exposition_convert(cell->succeeded, &s->succeeded);
+        exposition_convert(cell->failed, &s->failed);
+        exposition_convert(calls, &s->calls);
+    }
+    return s;
+}
+
+/* Reports whether a sum is of one cell without a scope, which was visited just
+ * before it: of many policies, most are like that. */
+static bool
+is_same(const struct counts *c, const struct admin_cell *sum)
+{
+    const struct admin_cell *last =
+        c->count > 0 ? &c->list[c->count - 1].cell : NULL;
+
+    return last && !*last->scope && strcmp(last->name, sum->name) == 0 &&
+           counts_first(c, c->count - 1);
+}
+
 static int
 add_cell(void *arg, const struct admin_cell *cell)
 {
     struct counts *c = arg;
     struct count *one;
-    uint64_t calls[HISTOGRAM_BUCKETS];
     int rc;
 
-    if (cell->only_scopes && c->kept & COUNTS_SERIES) {
+    if ((cell->only_scopes && c->kept & COUNTS_SERIES) ||
+        (cell->is_sum && c->kept == COUNTS_NOW && is_same(c, cell))) {
         return 0;
     }
     rc = c->also && !cell->is_sum ? c->also(c->also_arg, cell) : 0;
@@ -94,15 +123,9 @@ add_cell(void *arg, const struct admin_cell *cell)
     }
     c->added_up += cell->is_sum ? 0 : cell->added_up;
     one->cell = *cell;
-    if (c->kept & COUNTS_SERIES) {
-        exposition_convert(cell->succeeded, &one->succeeded);
-        exposition_convert(cell->failed, &one->failed);
-        for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
-            calls[i] = call_count(cell->succeeded, cell->calls, i);
-        }
-        exposition_convert(calls, &one->calls);
-    }
-    return copy_pointed(c, cell, &one->cell);
+    one->series = c->kept & COUNTS_SERIES ? convert_series(cell) : NULL;
+    rc = copy_pointed(c, cell, &one->cell);
+    return c->kept & COUNTS_SERIES && !one->series ? BIDE_ENOMEM : rc;
 }
 
 static int
@@ -120,13 +143,15 @@ add_sleeper(void *arg, const struct admin_sleeper *s)
     return 0;
 }
 
+/* Waiting calls follow their cell. */
 static int
 compare_counts(const void *a, const void *b)
 {
     const struct count *x = a, *y = b;
     int order = strcmp(x->cell.name, y->cell.name);
 
-    return order ? order : strcmp(x->cell.scope, y->cell.scope);
+    order = order ? order : strcmp(x->cell.scope, y->cell.scope);
+    return order ? order : (int)x->sleeping - (int)y->sleeping;
 }
 
 void
@@ -135,6 +160,7 @@ count_free(struct count *one)
     free((void *)(uintptr_t)one->cell.declared);
     free((void *)(uintptr_t)one->cell.outcomes);
     free((void *)(uintptr_t)one->cell.now_outcomes);
+    free(one->series);
 }
 
 /* Sorts the counts.  COUNTS_SERIES drops duplicates: a damaged live file may
@@ -162,7 +188,10 @@ sort_counts(struct counts *c, int rc)
 int
 counts_sleeping(struct admin *registry, struct counts *out)
 {
-    return sort_counts(out, admin_each_sleeper(registry, add_sleeper, out));
+    size_t before = out->count;
+    int rc = admin_each_sleeper(registry, add_sleeper, out);
+
+    return out->count > before ? sort_counts(out, rc) : rc;
 }
 
 int

@@ -25,10 +25,10 @@ void count_outcome(struct cell_outcome *list, size_t *count,
 /* The counts of a cell, or one waiting call (then `only_scopes`); or the total
  * of a name, whose declared rules are those to show. */
 struct count {
-    struct admin_cell cell; /* its histograms are not kept */
-    uint32_t sleeping;      /* number of waiting calls */
-    struct exposition_histogram succeeded, failed, calls; /* COUNTS_SERIES */
-    struct policy *policy; /* of counts_follow; NULL: not known */
+    struct admin_cell cell;           /* its histograms are not kept */
+    uint32_t sleeping;                /* number of waiting calls */
+    struct exposition_series *series; /* COUNTS_SERIES */
+    struct policy *policy;            /* of counts_follow; NULL: not known */
     struct admin_guard guard;
     bool unused; /* of guard_parts_read: no process has used it */
     /* Of a total: what it is the sum of, by scope, and the scope with the worst
@@ -42,7 +42,7 @@ struct counts {
     size_t count;
     struct count *list; /* by name and scope */
     size_t sum_count;
-    struct count *sums; /* of names, by name; only with COUNTS_SUMS */
+    struct count *sums; /* by name; COUNTS_NOW: of those with several cells */
     uint32_t added_up;  /* cells that admin_each_cell added up */
     unsigned kept;      /* enum counts_kept */
     int (*also)(void *arg, const struct admin_cell *c); /* of each cell */
@@ -81,7 +81,7 @@ bool counts_first(const struct counts *c, size_t i);
  * budgets.  Takes over `p`. */
 void counts_follow(struct counts *c, struct admin *registry, struct policy *p);
 
-/* Returns the sum of all cells of a name; NULL: none, or not COUNTS_SUMS. */
+/* Returns the sum of all cells of a name; NULL: there is none. */
 const struct count *counts_sum(const struct counts *c, const char *name);
 /* Fills `out` with the total of a name, which is valid as long as `c`: its
  * figures only with COUNTS_SUMS.  Returns false if nothing has this name. */

@@ -190,14 +190,14 @@ put_histogram(const struct family *f, const struct count *c, const char *result,
 static void
 write_durations(const struct family *f, const struct count *c)
 {
-    put_histogram(f, c, "succeeded", &c->succeeded);
-    put_histogram(f, c, "failed", &c->failed);
+    put_histogram(f, c, "succeeded", &c->series->succeeded);
+    put_histogram(f, c, "failed", &c->series->failed);
 }
 
 static void
 write_call_durations(const struct family *f, const struct count *c)
 {
-    put_histogram(f, c, NULL, &c->calls);
+    put_histogram(f, c, NULL, &c->series->calls);
 }
 
 /* Attempts of calls that have not ended are part of the sum already. */
