@@ -217,8 +217,8 @@ claim_owner(struct live *l)
 
     if (f && claim_row(f)) {
         word = find_word(f, l);
-        if (!word &&
-            live_copy(l, row_offset(f->row), &generation, sizeof(generation))) {
+        if (!word && live_copy(live_fd(l), row_offset(f->row), &generation,
+                               sizeof(generation))) {
             generation = OWNER_GENERATION(generation + 1);
             word = OWNER_WORD(f->row, generation);
             l->process.claimed_ns = clock_realtime_ns();
@@ -300,7 +300,8 @@ has_row(struct live *l, const struct process_file *f)
     return word && f->process == process_self().id && is_open(f) &&
            !lstat(path, &st) && st.st_dev == f->device &&
            st.st_ino == f->inode && !lock_row(f, F_SETLK, &lock, f->row) &&
-           live_copy(l, row_offset(f->row), &generation, sizeof(generation)) &&
+           live_copy(live_fd(l), row_offset(f->row), &generation,
+                     sizeof(generation)) &&
            generation == OWNER_GENERATION(word);
 }
 
@@ -359,7 +360,7 @@ live_process_alive(struct live *l, uint32_t row, uint32_t generation)
         return true;
     }
     return row < PROCESS_ROWS &&
-           live_copy(l, row_offset(row), &r,
+           live_copy(live_fd(l), row_offset(row), &r,
                      offsetof(struct process_row, asks)) &&
            r.generation == generation && is_row_locked(l, row, &r);
 }
@@ -440,8 +441,9 @@ live_asking(struct live *l, uint32_t index,
                                      (uint32_t)sizeof(struct process_row)};
         struct process_row r;
 
-        if (live_copy(l, (uint64_t)at, &r, sizeof(r)) && r.generation &&
-            row_asks(&r, ask, &p.perhaps) && is_row_locked(l, p.row, &r)) {
+        if (live_copy(live_fd(l), (uint64_t)at, &r, sizeof(r)) &&
+            r.generation && row_asks(&r, ask, &p.perhaps) &&
+            is_row_locked(l, p.row, &r)) {
             who_read(r.pid, r.space, r.program, &p.by);
             p.generation = r.generation;
             p.begun_ns = r.begun_ns;
