@@ -84,33 +84,45 @@ def matches(event, wanted):
     return True
 
 
+def read_cases(name):
+    with open(os.path.join(VECTORS, name)) as file:
+        return [json.loads(line) for line in file]
+
+
+def run_case(folder, case, policy):
+    """Runs the script of a case under a policy; returns why its events are not as
+    expected, or None."""
+    events, err = run_script(folder, "[case]\n" + policy + "\n", "\n".join(case["script"]) + "\n", case["draw"])
+    if events is None:
+        return err
+    at = {}
+    for wanted in case["expect"]:
+        own = [e for e in events if e["call"] == wanted["call"]]
+        i = at.get(wanted["call"], 0)
+        while i < len(own) and not matches(own[i], wanted):
+            i += 1
+        if i == len(own):
+            return f"expected {wanted}, got {events}"
+        at[wanted["call"]] = i + 1
+    return None
+
+
 def check_scripts(folder, name):
-    for line in open(os.path.join(VECTORS, name)):
-        case = json.loads(line)
-        name = f"{case['system']}: {case['case']}"
-        events, err = run_script(
-            folder, "[case]\n" + case["policy"] + "\n", "\n".join(case["script"]) + "\n", case["draw"])
-        if events is None:
-            count_result(False, name, err)
-            continue
-        at, missing = {}, None
-        for wanted in case["expect"]:
-            own = [e for e in events if e["call"] == wanted["call"]]
-            i = at.get(wanted["call"], 0)
-            while i < len(own) and not matches(own[i], wanted):
-                i += 1
-            if i == len(own):
-                missing = wanted
-                break
-            at[wanted["call"]] = i + 1
-        count_result(missing is None, name, f"expected {missing}, got {events}")
+    for case in read_cases(name):
+        why = run_case(folder, case, case["policy"])
+        count_result(why is None, f"{case['system']}: {case['case']}", why)
 
 
-with tempfile.TemporaryDirectory() as folder:
-    check_waits(folder)
-    check_stops(folder)
-    check_scripts(folder, "scripts.jsonl")
-    check_scripts(folder, "peers.jsonl")
-    check_scripts(folder, "disputed.jsonl")
-print(f"vectors: {passed} passed, {failed} failed")
-sys.exit(1 if failed or not passed else 0)
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        check_waits(folder)
+        check_stops(folder)
+        check_scripts(folder, "scripts.jsonl")
+        check_scripts(folder, "peers.jsonl")
+        check_scripts(folder, "disputed.jsonl")
+    print(f"vectors: {passed} passed, {failed} failed")
+    sys.exit(1 if failed or not passed else 0)
+
+
+if __name__ == "__main__":
+    main()

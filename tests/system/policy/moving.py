@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
 """Compares the translated rules of bide(7), MOVING FROM OTHER RULES, with the
-command, with the policies of policies/, whose rules the vectors test, and with what
-the other rules do.  argv: the command bide, the top of the tree; with a third word
-only Tenacity runs."""
+command, with the policies of policies/, with the cases of tests/vectors from the same
+systems, and with what the other rules do.  argv: the command bide, the top of the
+tree; with a third word only Tenacity runs.
+
+A case runs under the policy of the page, with the numbers and outcomes of the case:
+so the kind of waits, jitter, hints, budget and breaker is the page's, and waits and
+verdicts are those that the other system's tests expect."""
 import json
 import os
 import re
@@ -11,13 +15,44 @@ import sys
 import tempfile
 
 BIDE, TOP = map(os.path.abspath, sys.argv[1:3])
+sys.path.insert(0, os.path.join(TOP, "tests/system"))
+import vectors  # pylint: disable=wrong-import-position
+
 UNITS = {"ms": 1, "s": 1000, "m": 60000}
 # The policy of policies/ with the same rules, and the keys that the example adds.
 READY = {"curl --retry": ("curl-connrefused", {"attempt_timeout"}),
          "gRPC service config": ("grpc-throttled", set()),
          "AWS clients": ("aws-standard", set()),
          "resilience4j": ("resilience4j-retry", set())}
+# The systems of the cases, and how many of them there are at least.
+CASES = {"curl --retry": ({"curl"}, 3),
+         "gRPC service config": ({"grpc-a6", "grpc-java"}, 20),
+         "AWS clients": ({"aws-2.0", "aws-2.1", "aws-go", "aws-java", "aws-js"}, 15),
+         "resilience4j": ({"resilience4j"}, 15)}
+# What a case brings: its numbers and outcomes ...
+NUMBERS = set("""attempts wait_initial wait_max wait_factor retry_after_max retry_on never_on throttle_on
+    budget_capacity budget_cost budget_timeout_cost budget_deposit budget_refund breaker_window breaker_min_calls
+    breaker_open_for breaker_probes breaker_slow_after breaker_slow_rate""".split())
+# ... and for some cases what the page does not translate, because it was configured
+# otherwise or is of another version.
+THROTTLED = {"throttle_wait_initial", "throttle_wait_max", "budget_throttle_cost"}
+CONFIGURED = {
+    "after a pushback the waits begin with the first again": {"wait_jitter"},
+    "the example policy: four attempts, 0.1 s, at most 1 s": {"wait_jitter"},  # the first version
+    "hint of 10s is kept between the own wait and 5 s more": {"retry_after"},
+    "throttling costs 5 and waits from 1 s": THROTTLED,
+    "2026: a throttled retry takes five and its success gives five back": THROTTLED,
+    "eight, mixed from a transient": THROTTLED,
+    "eight, throttled": THROTTLED,
+    "three, throttled first": THROTTLED,
+    "twelve, mixed": THROTTLED,
+    "interval 100 ms doubling to a cap of 100 s": {"wait"},
+    "interval 100 ms randomized by one half, draw 1": {"wait_jitter"},
+    "interval 100 ms times 1.5 randomized by one half, draw 0": {"wait", "wait_jitter"},
+    "ignored outcomes are no calls": {"breaker_ignore"},
+}
 faults = []
+compared = 0
 
 
 def bide(*words, text=""):
@@ -69,6 +104,32 @@ def check_policy(title, ini, waits, folder):
                 faults.append(f"{title}: {key} = {ours.get(key)}, in {ready} {theirs.get(key)}")
 
 
+def keys_of(ini):
+    """Returns the keys of a policy as {key: value}."""
+    return dict(re.findall(r"^(\w+) = (.*)$", re.sub(r",\n +", ", ", ini), re.M))
+
+
+def check_cases(title, ini, folder):
+    global compared
+    systems, least = CASES[title]
+    count = 0
+    for case in sum(map(vectors.read_cases, ("scripts.jsonl", "peers.jsonl", "disputed.jsonl")), []):
+        if case["system"] not in systems:
+            continue
+        theirs = keys_of(case["policy"])
+        brought = NUMBERS | CONFIGURED.get(case["case"], set())
+        policy = {key: value for key, value in keys_of(ini).items()
+                  if not key.startswith(("budget", "breaker")) or key.split("_")[0] in theirs}
+        policy.update((key, value) for key, value in theirs.items() if key in brought)
+        why = vectors.run_case(folder, case, "\n".join(f"{key} = {value}" for key, value in policy.items()))
+        if why:
+            faults.append(f"{title}: {case['system']}: {case['case']}: {why}")
+        count += 1
+    if count < least:
+        faults.append(f"{title}: only {count} cases of tests/vectors")
+    compared += count
+
+
 def resolved(folder, name):
     shown = json.loads(bide("--dir", os.path.join(folder, "registry"), "show", name, "--resolved", "--json").stdout)
     return {key: of["value"] for key, of in shown["keys"].items()}
@@ -116,10 +177,12 @@ with tempfile.TemporaryDirectory() as work:
     else:
         for heading, (_, policy, lines) in page.items():
             check_policy(heading, policy, lines, work)
+            if heading in CASES:
+                check_cases(heading, policy, work)
         if set(page) != {"A loop in a shell script", "Tenacity", *READY}:
             faults.append(f"the parts are {sorted(page)}")
         check_loop(page["A loop in a shell script"][0], page["A loop in a shell script"][2], work)
 
 print("\n".join(faults))
-print(f"moving: {len(page)} parts, {len(faults)} faults")
+print(f"moving: {len(page)} parts, {compared} cases, {len(faults)} faults")
 sys.exit(1 if faults else 0)
