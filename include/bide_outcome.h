@@ -161,7 +161,10 @@ BIDE_API int bide_outcome_name(struct bide_outcome o, char *buffer,
     ROW(BIDE_BY_BUDGET, 6, "budget")                                          \
     ROW(BIDE_BY_PAUSED, 7, "paused")                                          \
     ROW(BIDE_BY_REJECTED, 8, "rejected")                                      \
-    ROW(BIDE_BY_CANCELLED, 9, "cancelled")
+    ROW(BIDE_BY_CANCELLED, 9, "cancelled")                                    \
+    ROW(BIDE_BY_LIMIT, 10, "limit")                                           \
+    ROW(BIDE_BY_RATE, 11, "rate")                                             \
+    ROW(BIDE_BY_HINT, 12, "hint")
 
 /* The consequence of a failed call for the caller, by the importance of the
  * policy.  mandatory: the caller aborts.  postponable: the work is deferred.

@@ -57,7 +57,7 @@ call_cancel_machine(struct call *k, uint64_t now_ns)
     struct guard storage, *g = guard_use(k->policy, k->rules, &storage);
 
     machine_cancel(&k->machine, k->rules ? k->rules->policy : NULL, g, now_ns);
-    guard_used(k->policy, k->rules, g, now_ns);
+    guard_used(k, g, now_ns);
 }
 
 /* ---- the end ---- */
@@ -226,16 +226,17 @@ ask_to_begin(struct call *k, uint64_t now_ns)
 {
     const struct policy *rules = k->rules->policy;
     struct guard storage, *g = guard_use(k->policy, k->rules, &storage);
+    struct machine *m = &k->machine;
     enum machine_says says =
-        machine_begin_until(&k->machine, rules, g, k->deadline_ns, now_ns);
+        machine_begin_until(m, rules, g, k->deadline_ns, now_ns);
 
-    if (g && says == MACHINE_REFUSED && k->machine.reason == BIDE_BY_BREAKER &&
-        k->machine.wake_ns == DURATION_NONE) {
+    if (g && ((says == MACHINE_REFUSED && m->reason == BIDE_BY_BREAKER &&
+               m->wake_ns == DURATION_NONE) ||
+              (says == MACHINE_WAIT && m->waits_for == BIDE_BY_BREAKER))) {
         breaker_release_dead(g->rings, process_is_gone);
-        says =
-            machine_begin_until(&k->machine, rules, g, k->deadline_ns, now_ns);
+        says = machine_begin_until(m, rules, g, k->deadline_ns, now_ns);
     }
-    guard_used(k->policy, k->rules, g, now_ns);
+    guard_used(k, g, now_ns);
     return says;
 }
 
@@ -260,6 +261,7 @@ begin_by_rules(struct call *k, const struct cell *cell, uint32_t gate)
 {
     struct bide_watch *w = atomic_load(&k->watch);
     struct bide *b = k->policy->bide;
+    enum machine_says says;
     uint64_t now;
 
     if (!k->deadline_ns && !call_needs_rules(k->policy, gate) &&
@@ -268,19 +270,24 @@ begin_by_rules(struct call *k, const struct cell *cell, uint32_t gate)
           registry_may_differ(k->policy, clock_ticks(b->scale)))) {
         return BIDE_GO;
     }
+    become_exact(k);
+    (void)wait_saw_change(k);
     k->rules = rules_take(k->policy);
     now = registry_now_ns(b);
-    become_exact(k);
     k->machine.begun_ns = now;
-    if (k->rules && !call_is_cancelled(k) &&
-        ask_to_begin(k, now) != MACHINE_GO) {
-        if (w) {
-            watch_join(w, k->policy, k->rules->generation);
-        }
-        call_finish(k, now);
-        return BIDE_DONE;
+    says =
+        k->rules && !call_is_cancelled(k) ? ask_to_begin(k, now) : MACHINE_GO;
+    if (says == MACHINE_GO) {
+        return BIDE_GO;
     }
-    return BIDE_GO;
+    if (says == MACHINE_WAIT) {
+        return wait_begin(k, now);
+    }
+    if (w) {
+        watch_join(w, k->policy, k->rules->generation);
+    }
+    call_finish(k, now);
+    return BIDE_DONE;
 }
 
 /* Abandons a call that is begun again; the new one gets its work. */
@@ -426,7 +433,7 @@ decide_after_attempt(struct call *k, struct bide_outcome o, uint64_t now_ns,
     } else {
         says = end_without_rules(m, o);
     }
-    guard_used(k->policy, k->rules, g, now_ns);
+    guard_used(k, g, now_ns);
     guard_report_budget(k, false);
     fine = says == MACHINE_DONE && m->verdict == BIDE_SUCCEEDED;
     if (fine && m->attempts > 1) {

@@ -40,7 +40,8 @@ struct call {
     uint64_t number; /* of its random draws, from the first failure on */
     uint64_t wait_began_ns, slept_ns; /* registry_now_ns; sum of all waits */
     uint64_t look_ns;                 /* when it looks for changes next */
-    uint64_t woken_ns; /* the last wake that ended a wait, or its begin */
+    uint64_t woken_ns;  /* the last wake that ended a wait, or its begin */
+    uint64_t listed_ns; /* the time of waking in the sleeper slot */
     struct machine machine;
 };
 
@@ -66,7 +67,7 @@ call_is_cancelled(const struct call *k)
 bool call_needs_rules(const struct bide_policy *p, uint32_t gate);
 void call_init(struct call *k); /* bide_call_init, but for k->attempt */
 /* Begins a call of `p`; one in progress is abandoned first.  `w`: its watch, or
- * NULL.  Returns BIDE_GO (CALL_READY), or BIDE_DONE if it was refused. */
+ * NULL.  Returns BIDE_GO (CALL_READY), BIDE_WAIT, or BIDE_DONE if refused. */
 enum bide_next call_begin(struct call *k, struct bide_policy *p,
                           struct bide_watch *w);
 /* Starts an attempt of a call in CALL_READY.  False: it was cancelled. */
@@ -79,8 +80,7 @@ enum bide_next call_adopt(struct call *k, struct bide_policy *p,
                           uint64_t end_ticks);
 /* Ends a call as cancelled.  Returns BIDE_DONE. */
 enum bide_next call_stop(struct call *k);
-/* Returns what the caller of the call must do next. */
-enum bide_next call_next(const struct call *k);
+enum bide_next call_next(const struct call *k); /* what its caller must do */
 /* Ends a call that its own attempt has begun again as cancelled. */
 void call_lost(struct call *k);
 /* Pass the cancellation to the machine; end a call whose machine has ended. */

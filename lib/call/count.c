@@ -126,6 +126,9 @@ count_verdict(struct bide_policy *p, const struct machine *m, uint64_t now_ns)
     if (m->end == BIDE_END_NOT_STORED) {
         count_add(p, COUNTER_NOT_STORED, 1);
     }
+    if (m->reason >= BIDE_BY_LIMIT && m->reason <= BIDE_BY_HINT) {
+        count_add(p, COUNTER_BY_LIMIT + (m->reason - BIDE_BY_LIMIT), 1);
+    }
     if (m->verdict == BIDE_EXHAUSTED) {
         count_add(p, exhausted[m->end], 1);
     } else if (m->verdict != BIDE_SUCCEEDED) {

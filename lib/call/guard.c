@@ -38,6 +38,25 @@ attach_rings(struct bide_policy *p)
     return r;
 }
 
+/* Returns the limits of a handle's cell; NULL: the live state has no space. */
+static struct limits *
+attach_limits(struct bide_policy *p)
+{
+    struct limits *limits = load_acquire(&p->limits);
+    const struct home *h;
+    int cancel;
+
+    if (limits) {
+        return limits;
+    }
+    cancel = lock_take(&p->bide->lock);
+    h = atomic_load(&p->home);
+    limits = cell_limits(h->live, h->index);
+    store_release(&p->limits, limits);
+    lock_release(&p->bide->lock, cancel);
+    return limits;
+}
+
 static uint64_t
 sum_stripes(void *arg, enum counter which)
 {
@@ -112,14 +131,36 @@ count_attempt_guarded(void *arg, uint32_t how)
 
 /* ---- use ---- */
 
+/* Sets the words of limit, rate and hint, those that the rules use. */
+static void
+use_limits(struct bide_policy *p, const struct rules *r, struct guard *out)
+{
+    struct bide_policy *limit = load_acquire(&p->limit);
+    struct bide_policy *rate = load_acquire(&p->rate);
+    struct limits *words;
+
+    words = limit ? attach_limits(limit) : NULL;
+    if (words) {
+        out->places = &words->places;
+        out->slots = words->slot;
+        out->owner = (uint64_t)out->self.id << 32 | out->self.pid;
+    }
+    words = rate ? attach_limits(rate) : NULL;
+    out->rate = words ? &words->rate : NULL;
+    words = r->policy->hint.holds == HINT_HOLDS_ALL ? attach_limits(p) : NULL;
+    out->hint = words ? &words->hint : NULL;
+}
+
 struct guard *
 guard_use(struct bide_policy *p, const struct rules *r, struct guard *storage)
 {
     struct bide_policy *pool = pool_of(p);
     struct guard_rings *rings;
     bool breaks = r && r->policy->breaker.mode == BREAKER_ON;
+    bool limits = r && (load_relaxed(&p->limit) || load_relaxed(&p->rate) ||
+                        r->policy->hint.holds == HINT_HOLDS_ALL);
 
-    if (!r || (!breaks && !pool)) {
+    if (!r || (!breaks && !pool && !limits)) {
         return NULL;
     }
     rings = attach_rings(p);
@@ -142,6 +183,9 @@ guard_use(struct bide_policy *p, const struct rules *r, struct guard *storage)
         storage->budget =
             storage->budget_rings ? &atomic_load(&pool->cell)->budget : NULL;
     }
+    if (limits) {
+        use_limits(p, r, storage);
+    }
     return storage;
 }
 
@@ -159,18 +203,19 @@ set_next_turn(const struct bide *b, _Atomic uint64_t *turn, uint64_t window_ns,
 }
 
 void
-guard_used(struct bide_policy *p, const struct rules *r, const struct guard *g,
-           uint64_t now_ns)
+guard_used(struct call *k, const struct guard *g, uint64_t now_ns)
 {
+    struct bide_policy *p = k->policy;
     const struct breaker_rules *breaker;
     const struct budget_rules *budget;
     uint64_t ticks;
 
+    k->machine.bell = NULL; /* calls that wait for a place look for one */
     if (!g) {
         return;
     }
-    breaker = &r->policy->breaker;
-    budget = &r->policy->budget;
+    breaker = &k->rules->policy->breaker;
+    budget = &k->rules->policy->budget;
     ticks = registry_ticks(p->bide);
     if (breaker->mode == BREAKER_ON) {
         set_next_turn(p->bide, &g->breaker->next_turn, breaker->window.ns,

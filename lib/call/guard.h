@@ -31,13 +31,12 @@ call_gate(const struct bide_policy *p, const struct cell **out)
 struct guard *guard_use(struct bide_policy *p, const struct rules *r,
                         struct guard *storage);
 
-/* Wakes waiting calls if the breaker changed state, and sets the ticks at which
- * the success path must ask the machine again.  Call it after the machine has
- * used `g`.  `g` may be NULL. */
-void guard_used(struct bide_policy *p, const struct rules *r,
-                const struct guard *g, uint64_t now_ns);
-
 struct call;
+
+/* Wakes waiting calls if the breaker changed state or a place became free, and
+ * sets the ticks at which the success path must ask the machine again.  Call it
+ * after the machine of `k` has used `g`, which may be NULL. */
+void guard_used(struct call *k, const struct guard *g, uint64_t now_ns);
 
 /* Tells hooks whether the machine has just been refused a retry by the budget,
  * or granted one.  `had_paid`: it had been granted before. */

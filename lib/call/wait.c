@@ -8,6 +8,15 @@
 #include "count.h"
 #include "guard.h"
 
+enum { PLACE_LOOK_NS = 50000000 };
+
+static bool
+waits_for_place(const struct machine *m)
+{
+    return m->state == MACHINE_WAIT && m->asked_ns &&
+           m->waits_for == BIDE_BY_LIMIT;
+}
+
 /* Sets when a waiting call looks at the registry again: a writer may have been
  * killed between its commit and its announcement, and nobody announces the end
  * of a layer. */
@@ -23,6 +32,9 @@ set_look(struct call *k, uint64_t now_ns)
             within = end_ns - real_ns;
         }
     }
+    if (waits_for_place(&k->machine)) {
+        within = PLACE_LOOK_NS;
+    }
     k->look_ns = now_ns + within;
 }
 
@@ -35,14 +47,21 @@ list_wait(struct call *k)
     const struct machine *m = &k->machine;
 
     if (k->sleeper_live == h->live) {
+        if (k->sleeper >= 0 && k->listed_ns != m->wake_ns) {
+            sleeper_move(h->live, k->sleeper, k->rules->policy->attempts,
+                         m->asked_ns ? m->waits_for : BIDE_BY_NONE, m->wake_ns);
+            k->listed_ns = m->wake_ns;
+        }
         return;
     }
     if (k->sleeper >= 0) {
         sleeper_leave(k->sleeper_live, k->sleeper);
     }
     k->sleeper_live = h->live;
-    k->sleeper = sleeper_enter(h->live, h->index, m->attempts,
-                               k->rules->policy->attempts, m->last, m->wake_ns);
+    k->sleeper = sleeper_enter(
+        h->live, h->index, m->attempts, k->rules->policy->attempts, m->last,
+        m->asked_ns ? m->waits_for : BIDE_BY_NONE, m->wake_ns);
+    k->listed_ns = m->wake_ns;
 }
 
 enum bide_next
@@ -51,18 +70,19 @@ wait_begin(struct call *k, uint64_t now_ns)
     struct bide_watch *w = atomic_load(&k->watch);
     struct bide *b = k->policy->bide;
     const struct machine *m = &k->machine;
+    uint64_t from = m->asked_ns ? m->asked_ns : m->ended_ns;
 
     k->state = CALL_WAITING;
     k->wait_began_ns = k->woken_ns = now_ns;
+    count_add(k->policy, COUNTER_ASKED, m->asked_ns != 0);
     set_look(k, now_ns);
     if (w) {
         watch_join(w, k->policy, k->generation);
     }
-    PROBE_AFTER(wait, k->policy, m->attempts, m->last,
-                m->wake_ns - m->ended_ns);
+    PROBE_AFTER(wait, k->policy, m->attempts, m->last, m->wake_ns - from);
     if (b->hooked && b->hooks.before_wait) {
         b->hooks.before_wait(b->hooks.arg, (struct bide_call *)k, m->attempts,
-                             &m->last, m->wake_ns - m->ended_ns);
+                             &m->last, m->wake_ns - from);
     }
     if (m->wake_ns > now_ns) {
         list_wait(k);
@@ -122,13 +142,9 @@ follow_change(struct call *k, uint64_t now_ns)
     k->rules = r;
     g = guard_use(k->policy, k->rules, &storage);
     machine_changed(&k->machine, r->policy, g, now_ns);
-    guard_used(k->policy, k->rules, g, now_ns);
+    guard_used(k, g, now_ns);
     guard_report_budget(k, had_paid);
     count_add(k->policy, COUNTER_REDECIDED, 1);
-    if (k->sleeper >= 0) {
-        sleeper_move(k->sleeper_live, k->sleeper, r->policy->attempts,
-                     k->machine.wake_ns);
-    }
 }
 
 /* Reports that an operator woke the calls, once for each time.  A time in the
@@ -160,13 +176,17 @@ wait_resume(struct call *k)
         follow_change(k, now);
     }
     if (m->state == MACHINE_WAIT) {
-        bool woken = was_woken(k, now);
+        bool woken = was_woken(k, now), asked = m->asked_ns;
 
-        if (woken || now >= m->wake_ns) {
+        if (woken || now >= m->wake_ns || waits_for_place(m)) {
             /* The breaker may have opened, the deadline may have passed. */
             g = guard_use(k->policy, k->rules, &storage);
-            (woken ? machine_woken : machine_due)(m, k->rules->policy, g, now);
-            guard_used(k->policy, k->rules, g, now);
+            (woken ? machine_woken
+             : now >= m->wake_ns
+                 ? machine_due
+                 : machine_changed)(m, k->rules->policy, g, now);
+            guard_used(k, g, now);
+            count_add(k->policy, COUNTER_ASKED, m->asked_ns && !asked);
         }
         if (m->state == MACHINE_WAIT) {
             list_wait(k);

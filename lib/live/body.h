@@ -8,6 +8,7 @@
 #include "counters.h"
 #include "rule/guard.h"
 #include "rule/histogram.h"
+#include "rule/limits.h"
 
 /* A cell counts by CPU stripe.  Calls that succeeded and attempts are the sums
  * of the histograms; the other counters are those of counters.h.  A call that
@@ -77,6 +78,8 @@ struct body {
     struct guard_rings guard; /* S, by CAS */
     struct whole_calls calls; /* to the end of the 21st page */
     struct declared_rules declared;
+    struct limits limits; /* S, by CAS: from the 23rd page */
+    uint64_t spare[504];
 };
 
 #endif

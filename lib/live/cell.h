@@ -78,4 +78,9 @@ void cell_set_gate(struct cell *c, uint64_t txn, uint32_t bits,
  * not exist.  Calls read the rules until the gate is set again. */
 void cell_discard_gate(struct cell *c, uint64_t seen);
 
+/* Returns the limits of a cell, reserved and mapped; NULL if that fails. */
+struct limits *cell_limits(struct live *l, uint32_t index);
+/* Copies them; zeros if the cell has none. */
+void cell_limits_read(struct live *l, uint32_t index, struct limits *out);
+
 #endif

@@ -13,29 +13,32 @@
 
 /* The parts of a body (its stripes, its outcomes ...) are reserved one by one.
  * They consist of 64-bit words only. */
-enum {
-    GUARD_WORDS = sizeof(struct guard_rings) / 8,
-    DOMAIN_SHIFT = 56,
-    APP_TEXT = 6 * 8 + 1,
+enum { DOMAIN_SHIFT = 56, APP_TEXT = 6 * 8 + 1 };
+
+/* The parts after the stripes. */
+static const struct {
+    uint32_t offset, words;
+} other_parts[] = {
+    {offsetof(struct body, outcomes), OUTCOMES_WORDS},
+    {offsetof(struct body, calls), CALLS_WORDS},
+    {offsetof(struct body, guard), sizeof(struct guard_rings) / 8},
+    {offsetof(struct body, declared), sizeof(struct declared_rules) / 8},
+    {offsetof(struct body, limits), sizeof(struct limits) / 8},
 };
+_Static_assert(PARTS - STRIPE_MAX == sizeof(other_parts) / 8, "in order");
 
 static size_t
 part_words(uint32_t part)
 {
-    return part < PART_OUTCOMES    ? STRIPE_WORDS
-           : part == PART_OUTCOMES ? OUTCOMES_WORDS
-           : part == PART_CALLS    ? CALLS_WORDS
-           : part == PART_GUARD    ? GUARD_WORDS
-                                   : sizeof(struct declared_rules) / 8;
+    return part < STRIPE_MAX ? STRIPE_WORDS
+                             : other_parts[part - STRIPE_MAX].words;
 }
 
 static uint64_t
 part_offset(uint32_t part)
 {
-    return part <= PART_OUTCOMES ? (uint64_t)part * sizeof(struct stripe)
-           : part == PART_CALLS  ? offsetof(struct body, calls)
-           : part == PART_GUARD  ? offsetof(struct body, guard)
-                                 : offsetof(struct body, declared);
+    return part < STRIPE_MAX ? (uint64_t)part * sizeof(struct stripe)
+                             : other_parts[part - STRIPE_MAX].offset;
 }
 
 /* ---- counting ---- */
@@ -103,6 +106,12 @@ struct guard_rings *
 cell_guard(struct live *l, uint32_t index)
 {
     return (void *)use_part(l, index, PART_GUARD);
+}
+
+struct limits *
+cell_limits(struct live *l, uint32_t index)
+{
+    return (void *)use_part(l, index, PART_LIMITS);
 }
 
 struct whole_calls *
@@ -410,15 +419,25 @@ cell_reading_add(struct cell_reading *sum, const struct cell_reading *r)
     }
 }
 
+/* Copies a part to `out`, which is not shared; zeros if there is none. */
+static void
+read_part(struct live *l, uint32_t index, uint32_t part, void *out)
+{
+    if (index >= l->cell_max || !copy_part(l, index, part, out)) {
+        memset(out, 0, part_words(part) * 8);
+    }
+}
+
 void
 cell_guard_read(struct live *l, uint32_t index, struct guard_rings *out)
 {
-    uint64_t words[GUARD_WORDS];
+    read_part(l, index, PART_GUARD, out);
+}
 
-    memset(out, 0, sizeof(*out));
-    if (index < l->cell_max && copy_part(l, index, PART_GUARD, words)) {
-        memcpy(out, words, sizeof(words)); /* *out is not shared */
-    }
+void
+cell_limits_read(struct live *l, uint32_t index, struct limits *out)
+{
+    read_part(l, index, PART_LIMITS, out);
 }
 
 /* ---- moving ---- */
@@ -567,31 +586,4 @@ cell_clear(struct live *l, uint32_t index)
             }
         }
     }
-}
-
-/* ---- totals ---- */
-
-/* An attempt is added to GUARDED first, so that is read last: a part is never
- * more than the whole. */
-void
-tally_of_breaker(counter_read *read, void *arg, struct tally *out)
-{
-    uint64_t ignored = read(arg, COUNTER_GUARDED_IGNORED);
-
-    out->failed = read(arg, COUNTER_GUARDED_FAILED);
-    out->slow = read(arg, COUNTER_GUARDED_SLOW);
-    out->answers = subtract_to_zero(read(arg, COUNTER_GUARDED), ignored);
-}
-
-void
-tally_of_budget(counter_read *read, void *arg, struct tally *out)
-{
-    uint64_t again = read(arg, COUNTER_GUARDED_AGAIN);
-    uint64_t unearned =
-        read(arg, COUNTER_GUARDED_FAILED) + read(arg, COUNTER_GUARDED_REJECTED);
-    uint64_t all = read(arg, COUNTER_GUARDED);
-
-    out->calls = subtract_to_zero(all, again);
-    out->earned = subtract_to_zero(all, unearned);
-    out->retries = 0;
 }

@@ -1,4 +1,5 @@
-#include "counters.h"
+#include "counter.h"
+#include "rule/window.h"
 
 enum {
     COLUMN = COUNTER_IS_COLUMN,
@@ -39,4 +40,31 @@ uint64_t
 counter_failed(const struct bide_stats *s)
 {
     return s->exhausted + s->refused;
+}
+
+/* ---- totals ---- */
+
+/* An attempt is added to GUARDED first, so that is read last: a part is never
+ * more than the whole. */
+void
+tally_of_breaker(counter_read *read, void *arg, struct tally *out)
+{
+    uint64_t ignored = read(arg, COUNTER_GUARDED_IGNORED);
+
+    out->failed = read(arg, COUNTER_GUARDED_FAILED);
+    out->slow = read(arg, COUNTER_GUARDED_SLOW);
+    out->answers = subtract_to_zero(read(arg, COUNTER_GUARDED), ignored);
+}
+
+void
+tally_of_budget(counter_read *read, void *arg, struct tally *out)
+{
+    uint64_t again = read(arg, COUNTER_GUARDED_AGAIN);
+    uint64_t unearned =
+        read(arg, COUNTER_GUARDED_FAILED) + read(arg, COUNTER_GUARDED_REJECTED);
+    uint64_t all = read(arg, COUNTER_GUARDED);
+
+    out->calls = subtract_to_zero(all, again);
+    out->earned = subtract_to_zero(all, unearned);
+    out->retries = 0;
 }

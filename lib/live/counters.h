@@ -79,7 +79,13 @@
            "calls whose work could not be deferred")                         \
     INNER(GUARDED_IGNORED, "guarded attempts that the breaker ignores")      \
     INNER(GUARDED_REJECTED, "guarded attempts that earn no retry and are "   \
-                            "not in GUARDED_FAILED")
+                            "not in GUARDED_FAILED")                         \
+    INNER(BY_LIMIT, "attempts that the limit refused")                       \
+    INNER(BY_RATE, "attempts that the rate refused")                         \
+    INNER(BY_HINT, "attempts that the hint for all refused")                 \
+    INNER(ASKED, "attempts that waited before they could start")             \
+    INNER(HEDGES, "attempts started beside another of the same call")        \
+    INNER(HEDGES_WON, "of these, attempts whose result counted")
 /* clang-format on */
 
 enum counter {

@@ -23,13 +23,14 @@ enum gate {
                               ignored by its breaker; or the time limit of
                               attempts does not fit into the cell */
     GATE_UNKNOWN = 128,    /* not yet derived from the registry */
-    GATE_RULES = 0x47f,    /* the bits that follow from a policy */
+    GATE_RULES = 0xc7f,    /* the bits that follow from a policy */
     GATE_RETIRED = 256,    /* unused for long: the next use takes the bit off */
     GATE_FREED = 512,      /* has no name any more */
     GATE_ENDS = 1024,      /* a temporary change: a call must look at the time
                               first, then, after its end, at the rules */
-    GATE_INCARNATION = 0xfff800,
-    GATE_NEXT_INCARNATION = 0x800,
+    GATE_ADMIT = 2048,     /* a limit, a rate or a hint holds attempts */
+    GATE_INCARNATION = 0xfff000,
+    GATE_NEXT_INCARNATION = 0x1000,
     GATE_MOVED = GATE_INCARNATION | GATE_FREED, /* not the handle's cell */
     GATE_KEPT = GATE_MOVED | GATE_RETIRED,      /* by a new commit */
     GATE_GUARD = GATE_BREAKER_ON | GATE_BUDGET_ON,
@@ -67,8 +68,7 @@ struct cell {
     _Atomic uint32_t asked_by; /* S: last process that looked up the policy */
     _Atomic uint32_t marks;    /* S, O: units of marks ever taken, mark.c */
     _Atomic uint64_t asked_program[2]; /* S: comm of that process */
-    _Atomic uint32_t scopes;           /* S: in the cell without a scope: the
-                                          number of scopes of the policy */
+    _Atomic uint32_t scopes;           /* S: without a scope: number of them */
     _Atomic uint32_t scopes_refused;   /* S: scopes beyond SCOPES_MAX,
                                           since one was added */
     _Atomic uint32_t asked_space;      /* S: PID namespace of asked_by */

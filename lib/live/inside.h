@@ -17,6 +17,7 @@ enum {
     PART_CALLS,
     PART_GUARD,
     PART_DECLARED,
+    PART_LIMITS,
     PARTS,
     PRIVATE_CELLS = 4096,
 };

@@ -24,10 +24,10 @@ _Static_assert(LIVE_DIRECTORY + DIRECTORY_WORDS * 8ull <= LIVE_CELLS,
 _Static_assert(LIVE_CELLS == 2686976 && LIVE_CELLS % LIVE_ALIGN == 0, "cells");
 _Static_assert(LIVE_BODIES == 69795840 && LIVE_BODIES % LIVE_ALIGN == 0,
                "bodies");
-_Static_assert(LIVE_MARKS == 11880955904ull, "marks");
-_Static_assert(LIVE_SNAPSHOTS == 18323406848ull, "snapshots");
-_Static_assert(LIVE_PROCESSES == 18860277760ull, "processes");
-_Static_assert(LIVE_SIZE == 18877054976ull, "the end");
+_Static_assert(LIVE_MARKS == 13491568640ull, "marks");
+_Static_assert(LIVE_SNAPSHOTS == 19934019584ull, "snapshots");
+_Static_assert(LIVE_PROCESSES == 20470890496ull, "processes");
+_Static_assert(LIVE_SIZE == 20487667712ull, "the end");
 
 AT(live_header, magic, 0);
 AT(live_header, format, 8);
@@ -147,7 +147,15 @@ AT(body, outcomes, STRIPE_MAX * 8960);
 AT(body, guard, 18 * 4096);
 AT(body, calls, 18 * 4096 + 3488);
 AT(body, declared, 21 * 4096);
-_Static_assert(sizeof(struct body) == BODY_SIZE, "declared rules: one page");
+AT(body, limits, 22 * 4096);
+AT(limits, rate, 0);
+AT(limits, hint, 128);
+AT(limits, places, 192);
+AT(limits, slot, 256);
+SIZE(limits, 8256);
+_Static_assert(sizeof(struct limits) <= sizeof(struct stripe),
+               "copied word by word");
+_Static_assert(sizeof(struct body) == BODY_SIZE, "limits: three pages");
 _Static_assert(BODY_SIZE % 4096 == 0, "whole pages");
 
 AT(sleeper_slot, claim, 0);
@@ -160,6 +168,7 @@ AT(sleeper_slot, pid_space, 36);
 AT(sleeper_slot, program, 40);
 AT(sleeper_slot, outcome, 56);
 AT(sleeper_slot, pid, 120);
+AT(sleeper_slot, waits_for, 124);
 SIZE(sleeper_slot, 128);
 
 AT(process_row, generation, 0);

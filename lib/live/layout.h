@@ -8,17 +8,17 @@
  *    2686976  cells      CELL_MAX x 512, dense: read by calls and announcements
  *   69795840  bodies     CELL_MAX x BODY_SIZE, sparse: stripes of counters,
  *                        outcomes, the rings of budget and breaker, whole
- *                        calls, and declared rules
- * 11880955904 marks      CELL_MAX x MARKS_SIZE, sparse: counts at version ends
- * 18323406848 snapshots  CELL_MAX x 4096, sparse: counts in the last minute
- * 18860277760 processes  PROCESS_ROWS x 4096, sparse: process.h
- * 18877054976 end
+ *                        calls, declared rules, limits
+ * 13491568640 marks      CELL_MAX x MARKS_SIZE, sparse: counts at version ends
+ * 19934019584 snapshots  CELL_MAX x 4096, sparse: counts in the last minute
+ * 20470890496 processes  PROCESS_ROWS x 4096, sparse: process.h
+ * 20487667712 end
  *
  * Example: policy "payments" without a scope has the hash 0x1122334455667788
  * and the third cell (index 2).  The low half of the word at position
  * 0x1122334455667788 % DIRECTORY_WORDS = 161672 of the directory is 3, or leads
  * to a cell whose chain has it.  Its cell begins at 2686976 + 2 * 512, its body
- * at 69795840 + 2 * 90112.
+ * at 69795840 + 2 * 102400.
  *
  * A letter tells which process writes a field: F the one that makes the file, C
  * the one that makes the cell, S any service, O an operator's command. */
@@ -37,7 +37,7 @@ enum {
     SLEEPER_SLOTS = 4096,
     CELL_OUTCOMES = 31,
     DECLARED_WORDS = 507,
-    BODY_SIZE = 90112,  /* 22 pages */
+    BODY_SIZE = 102400, /* 25 pages */
     MARKS_SIZE = 49152, /* 12 pages */
     LIVE_ALIGN = 65536, /* the largest page of the machines we know */
 };

@@ -87,16 +87,18 @@ claim_slot(struct live *l, uint32_t start, uint64_t claim)
 
 static void
 publish_wait(struct sleeper_slot *slot, uint64_t claim, uint32_t allowed,
-             uint64_t wake_ns)
+             enum bide_reason waits_for, uint64_t wake_ns)
 {
     atomic_store(&slot->allowed, allowed);
+    atomic_store(&slot->waits_for, waits_for);
     atomic_store(&slot->wake_ns, wake_ns);
     atomic_store(&slot->filled, claim);
 }
 
 int
 sleeper_enter(struct live *l, uint32_t cell, uint32_t attempts,
-              uint32_t allowed, struct bide_outcome last, uint64_t wake_ns)
+              uint32_t allowed, struct bide_outcome last,
+              enum bide_reason waits_for, uint64_t wake_ns)
 {
     struct process self = process_self();
     uint32_t serial = atomic_fetch_add(&l->sleeper_serial, 1);
@@ -119,7 +121,7 @@ sleeper_enter(struct live *l, uint32_t cell, uint32_t attempts,
     atomic_store(&slot->attempts, attempts);
     who_write(slot->program);
     words_write(slot->outcome, 8, outcome);
-    publish_wait(slot, claim, allowed, wake_ns);
+    publish_wait(slot, claim, allowed, waits_for, wake_ns);
     return number | (int)serial << SLOT_BITS;
 }
 
@@ -143,13 +145,14 @@ own_slot(struct live *l, int number, uint64_t *claim)
 }
 
 void
-sleeper_move(struct live *l, int number, uint32_t allowed, uint64_t wake_ns)
+sleeper_move(struct live *l, int number, uint32_t allowed,
+             enum bide_reason waits_for, uint64_t wake_ns)
 {
     uint64_t seen, claim = claim_of(number, wake_ns);
     struct sleeper_slot *slot = own_slot(l, number, &seen);
 
     if (slot && atomic_compare_exchange_strong(&slot->claim, &seen, claim)) {
-        publish_wait(slot, claim, allowed, wake_ns);
+        publish_wait(slot, claim, allowed, waits_for, wake_ns);
     }
 }
 
@@ -180,6 +183,7 @@ read_slot(struct sleeper_slot *slot, struct sleeper *out)
     out->attempts = atomic_load(&slot->attempts);
     out->allowed = atomic_load(&slot->allowed);
     out->wake_ns = atomic_load(&slot->wake_ns);
+    out->waits_for = (enum bide_reason)atomic_load(&slot->waits_for);
     words_show(slot->outcome, 8, out->outcome, sizeof(out->outcome));
     return atomic_load(&slot->claim) == claim && !is_claim_dead(slot, claim);
 }

@@ -35,27 +35,31 @@ struct sleeper_slot {
     _Atomic uint32_t pid_space;  /* inode of the PID namespace; 0: unknown */
     _Atomic uint64_t program[2]; /* text in words, words.h */
     _Atomic uint64_t outcome[8];
-    _Atomic uint32_t pid; /* in that namespace */
-    uint32_t spare;
+    _Atomic uint32_t pid;       /* in that namespace */
+    _Atomic uint32_t waits_for; /* enum bide_reason; 0: its next retry */
 };
 
 struct sleeper {
     uint32_t cell;
-    uint32_t attempts; /* number made */
-    uint32_t allowed;  /* UINT32_MAX: no limit */
-    uint64_t wake_ns;  /* monotonic */
-    char outcome[64];  /* name */
+    uint32_t attempts;          /* number made */
+    uint32_t allowed;           /* UINT32_MAX: no limit */
+    uint64_t wake_ns;           /* monotonic */
+    char outcome[64];           /* name */
+    enum bide_reason waits_for; /* what refuses its next attempt; NONE: it waits
+                                   for its next retry */
     struct who by;
 };
 
 /* Lists a waiting call.  Returns its slot, or -1 if no free slot was found; the
  * call then waits unlisted. */
 int sleeper_enter(struct live *l, uint32_t cell, uint32_t attempts,
-                  uint32_t allowed, struct bide_outcome last, uint64_t wake_ns);
-/* Changes the number of attempts allowed and the time of waking; removes the
- * call from the table.  Both do nothing for slot -1, or if another process has
- * taken over the slot. */
-void sleeper_move(struct live *l, int slot, uint32_t allowed, uint64_t wake_ns);
+                  uint32_t allowed, struct bide_outcome last,
+                  enum bide_reason waits_for, uint64_t wake_ns);
+/* Changes the number of attempts allowed and what the call waits for; removes
+ * the call from the table.  Both do nothing for slot -1, or if another process
+ * has taken over the slot. */
+void sleeper_move(struct live *l, int slot, uint32_t allowed,
+                  enum bide_reason waits_for, uint64_t wake_ns);
 void sleeper_leave(struct live *l, int slot);
 
 /* Returns the number of slots whose time is not past and whose process is

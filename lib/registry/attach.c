@@ -91,6 +91,7 @@ move_to_cell(struct bide_policy *p, struct live *l, uint32_t index,
         store_relaxed(&p->stripe[i], NULL);
     }
     store_relaxed(&p->rings, NULL);
+    store_relaxed(&p->limits, NULL);
     if (l == p->bide->own) {
         atomic_fetch_or(&p->local_gate, GATE_LOOKS);
     } else {

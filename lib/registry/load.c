@@ -225,6 +225,10 @@ load_gate(const struct policy *p, uint32_t *out_limit_ms)
         bits |= GATE_BREAKER_OPEN;
     }
     bits |= strcmp(p->budget.group, "none") ? GATE_BUDGET_ON : 0;
+    if (strcmp(p->limit.group, "none") || strcmp(p->rate.group, "none") ||
+        p->hint.holds == HINT_HOLDS_ALL) {
+        bits |= GATE_ADMIT;
+    }
     if (outcome_set_has_success(&p->retry_on) ||
         outcome_set_has_success(&p->never_on) ||
         (p->breaker.mode == BREAKER_ON &&

@@ -173,9 +173,9 @@ list_as_closed(struct bide *b, int64_t calls)
     int cancel = lock_take(&b->lock);
 
     if (b->live != b->own) {
-        b->unended =
-            sleeper_enter(b->live, SLEEPER_CLOSED, (uint32_t)calls, 0,
-                          bide_ok(), clock_monotonic_ns() + SLEEPER_CLOSED_NS);
+        b->unended = sleeper_enter(b->live, SLEEPER_CLOSED, (uint32_t)calls, 0,
+                                   bide_ok(), BIDE_BY_NONE,
+                                   clock_monotonic_ns() + SLEEPER_CLOSED_NS);
         b->unended_live = b->live;
     }
     lock_release(&b->lock, cancel);

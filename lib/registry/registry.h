@@ -81,7 +81,10 @@ struct bide_policy {
     _Atomic uint64_t ends_ns;   /* CLOCK_REALTIME: a temporary change ends, */
     _Atomic uint64_t ends_gate; /* under this gate of the cell; 0: none */
     _Atomic uint64_t replaced;  /* rules->replaced; UINT64_MAX: no rules yet */
-    pthread_mutex_t lock;       /* of rules */
+    /* The handles whose limit and rate it uses; NULL: none. */
+    _Atomic(struct bide_policy *) limit, rate;
+    _Atomic(struct limits *) limits; /* NULL: not used yet */
+    pthread_mutex_t lock;            /* of rules */
     struct rules *rules;
     struct reported reported;              /* under `lock` */
     _Atomic uint64_t moves;                /* how often it got another cell */

@@ -39,21 +39,31 @@ make_rules(struct policy *policy, uint32_t generation, enum bide_source source)
     return r;
 }
 
-/* Sets p->pool to the handle of the budget that `r` names.  The `@` separates
- * names of groups from names of policies.  Under bide->lock. */
-static void
-choose_pool(struct bide_policy *p, const struct budget_rules *r)
+/* Returns the handle that `group` names: the policy's own or that of a group;
+ * NULL: none.  The `@` separates names of groups from names of policies.  Under
+ * bide->lock. */
+static struct bide_policy *
+find_pool(struct bide_policy *p, const char *group)
 {
-    struct bide_policy *pool = NULL;
     char name[BIDE_NAME_MAX + 2];
 
-    if (strcmp(r->group, "own") == 0) {
-        pool = p;
-    } else if (strcmp(r->group, "none") != 0) {
-        snprintf(name, sizeof(name), "@%s", r->group);
-        pool = registry_group(p->bide, name);
+    if (strcmp(group, "own") == 0) {
+        return p;
     }
-    store_release(&p->pool, pool);
+    if (strcmp(group, "none") == 0) {
+        return NULL;
+    }
+    snprintf(name, sizeof(name), "@%s", group);
+    return registry_group(p->bide, name);
+}
+
+/* Sets the handles whose budget, limit and rate a policy uses. */
+static void
+choose_pools(struct bide_policy *p, const struct policy *rules)
+{
+    store_release(&p->pool, find_pool(p, rules->budget.group));
+    store_release(&p->limit, find_pool(p, rules->limit.group));
+    store_release(&p->rate, find_pool(p, rules->rate.group));
 }
 
 /* ---- from the registry ---- */
@@ -266,7 +276,7 @@ read_new_rules(struct bide_policy *p, uint32_t generation)
         declared_publish(p, false);
     }
     follow_breaker(p, r);
-    choose_pool(p, &r->policy->budget);
+    choose_pools(p, r->policy);
     if (rc == 0) {
         memcpy(p->registry_id, p->bide->id, sizeof(p->registry_id));
     }

@@ -13,6 +13,10 @@
 
 #include "base/boot.h"
 
+struct rate_words;
+struct hint_words;
+struct place_words;
+
 enum {
     SLICES = 16, /* in a window of time, whose length is exact to 1/16 */
     SLICE_SLOTS = 20,
@@ -111,7 +115,8 @@ _Static_assert(sizeof(struct budget_words) == 64, "a line");
 _Static_assert(sizeof(struct breaker_words) == 64, "a line");
 _Static_assert(sizeof(struct guard_rings) <= 4096, "a page");
 
-/* The budget and breaker of one call.  A NULL member switches its rule off. */
+/* The budget, breaker and limits of one call.  A NULL member switches its rule
+ * off. */
 struct guard {
     struct budget_words *budget; /* of the budget's group, if it has one */
     struct guard_rings *budget_rings;
@@ -124,8 +129,13 @@ struct guard {
     /* Adds one attempt to both totals; `how` are bits of enum ended. */
     void (*count)(void *arg, uint32_t how);
     void *arg;
-    uint64_t txn;        /* the commit of the rules */
-    struct process self; /* of the caller */
+    struct rate_words *rate;    /* of the group, if it has one */
+    struct hint_words *hint;    /* of policy and scope */
+    struct place_words *places; /* of the group, if it has one; its places */
+    _Atomic uint64_t *slots;    /* are these words */
+    uint64_t owner;             /* the word of this process in a place */
+    uint64_t txn;               /* the commit of the rules */
+    struct process self;        /* of the caller */
     uint64_t realtime_ns;
     uint32_t turned; /* out: incremented when the breaker changes its state */
 };

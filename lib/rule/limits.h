@@ -1,4 +1,4 @@
-/* The state of rates and hints that all processes share, beside that of
+/* The state of limits, rates and hints that all processes share, beside that of
  * guard.h: the same rules hold for its words. */
 #ifndef BIDE_RULE_LIMITS_H
 #define BIDE_RULE_LIMITS_H
@@ -29,7 +29,24 @@ struct hint_words {
     uint64_t spare[5];
 };
 
+/* One cache line. */
+struct place_words {
+    _Atomic uint32_t bell; /* place.h: a futex */
+    _Atomic uint32_t spare;
+    _Atomic uint64_t waiting; /* place.h: who waits for a place */
+    uint64_t spare_too[6];
+};
+
+/* The state of a policy, or of a group, in its cell. */
+struct limits {
+    struct rate_words rate;
+    struct hint_words hint;
+    struct place_words places;
+    _Atomic uint64_t slot[1000 /* LIMIT_PLACES_MAX */]; /* place.h */
+};
+
 _Static_assert(sizeof(struct rate_words) == 128, "two lines");
 _Static_assert(sizeof(struct hint_words) == 64, "a line");
+_Static_assert(sizeof(struct place_words) == 64, "a line");
 
 #endif

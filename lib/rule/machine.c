@@ -1,19 +1,14 @@
 /* The call as a state machine.
  *
  *   event    legal in               next state
- *   begin    (a new machine)        GO, or REFUSED: paused, or breaker open;
- *                                   DONE if its own deadline has passed
- *   started  GO                     GO, and an attempt runs
- *   ended    GO, an attempt runs    DONE: succeeded, rejected, exhausted, or
- *                                   cancelled during the attempt;
- *                                   else WAIT
- *   changed  any                    WAIT: WAIT or DONE; else unchanged
- *   due      any                    WAIT, from wake_ns on: GO, or DONE if the
- *                                   deadline has passed or the breaker
- *                                   refuses; else unchanged
- *   woken    any                    WAIT: GO, if the breaker lets it out; else
- *                                   as due
- *   cancel   any                    DONE
+ *   begin    (a new machine)        GO, or WAIT for what refuses it, or
+ * REFUSED: paused, or admit.h; DONE if its own deadline has passed started  GO
+ * GO, and an attempt runs ended    GO, an attempt runs    DONE: succeeded,
+ * rejected, exhausted, or cancelled during the attempt; else WAIT changed  any
+ * WAIT: decided again; else unchanged due      any                    WAIT,
+ * from wake_ns on: as begin, and DONE if the deadline has passed; else
+ * unchanged woken    any                    WAIT: GO, if nothing refuses it;
+ * else as due cancel   any                    DONE
  *
  * Example, with attempts = 2 and wait_initial = 100ms (times in ms):
  *
@@ -31,12 +26,16 @@
  * the call is cancelled during the attempt: that attempt counts for neither
  * breaker nor budget.
  *
- * A call holds the place of a probe only while it is in GO. */
+ * A call holds a place, of a limit or of a probe, only while it is in GO.  It
+ * waits in two ways: for its next retry, and then (asked_ns is set), or before
+ * its first attempt, for what refuses the attempt. */
 #include "machine.h"
 
 #include <assert.h>
 #include <string.h>
 
+#include "hint.h"
+#include "rate.h"
 #include "window.h"
 
 static enum machine_says
@@ -55,6 +54,91 @@ finish_call(struct machine *m, const struct policy *p,
     m->reason = reason;
     m->end = gave_up ? ends[p->importance] : BIDE_END_NONE;
     m->state = MACHINE_DONE;
+    return m->state;
+}
+
+/* ---- the start of an attempt ---- */
+
+/* Returns the deadline, the policy's or its own; DURATION_NONE: none. */
+static uint64_t
+deadline_ns(const struct machine *m, const struct policy *p)
+{
+    uint64_t end = p->deadline_ns == DURATION_NONE
+                       ? DURATION_NONE
+                       : duration_add(m->begun_ns, p->deadline_ns);
+
+    return m->until_ns && m->until_ns < end ? m->until_ns : end;
+}
+
+/* Reports whether an attempt at `at_ns` would start too late: at the deadline,
+ * or with less than useful_time left. */
+static bool
+is_past_deadline(const struct machine *m, const struct policy *p,
+                 uint64_t at_ns)
+{
+    return duration_add(at_ns, p->useful_ns ? p->useful_ns - 1 : 0) >=
+           deadline_ns(m, p);
+}
+
+/* Returns the charge for the retry that was decided and does not happen. */
+static void
+return_charge(struct machine *m, const struct policy *p, struct guard *g,
+              uint64_t now_ns)
+{
+    if (m->has_paid) {
+        budget_return(&p->budget, g, &m->paid, m->ended_ns, now_ns);
+        m->has_paid = false;
+    }
+}
+
+static enum machine_says
+stop_retry(struct machine *m, const struct policy *p, struct guard *g,
+           enum bide_reason reason, uint64_t now_ns)
+{
+    return_charge(m, p, g, now_ns);
+    return finish_call(m, p, BIDE_EXHAUSTED, reason);
+}
+
+/* Ends a call whose next attempt may not start; at_ns is when to ask again. */
+static enum machine_says
+refuse_start(struct machine *m, const struct policy *p, struct guard *g,
+             enum bide_reason reason, uint64_t at_ns, uint64_t now_ns)
+{
+    if (m->attempts > 0) {
+        return stop_retry(m, p, g, reason, now_ns);
+    }
+    finish_call(m, p, BIDE_REFUSED, reason);
+    m->wake_ns = at_ns;
+    m->state = MACHINE_REFUSED;
+    return m->state;
+}
+
+/* Asks whether the next attempt may start.  A refused one waits, as long as the
+ * rules let it, since it asked first.  Does not wait beyond the deadline. */
+static enum machine_says
+ask_to_start(struct machine *m, const struct policy *p, struct guard *g,
+             uint64_t now_ns)
+{
+    uint64_t at = DURATION_NONE, asked = m->asked_ns ? m->asked_ns : now_ns;
+    enum bide_reason reason =
+        admit_attempt(p, g, m->past_hint, now_ns, &m->has, &at);
+    uint64_t last = duration_add(asked, admit_wait_ns(p, reason));
+    uint64_t end = deadline_ns(m, p);
+
+    m->asked_ns = 0;
+    if (reason == BIDE_BY_NONE) {
+        m->state = MACHINE_GO;
+        return m->state;
+    }
+    if (now_ns >= last ||
+        (at != DURATION_NONE && (at > last || is_past_deadline(m, p, at)))) {
+        return refuse_start(m, p, g, reason, at, now_ns);
+    }
+    m->asked_ns = asked;
+    m->waits_for = reason;
+    m->wake_ns = at < last ? at : last;
+    m->wake_ns = m->wake_ns < end ? m->wake_ns : end;
+    m->state = MACHINE_WAIT;
     return m->state;
 }
 
@@ -84,24 +168,16 @@ enum machine_says
 machine_begin_until(struct machine *m, const struct policy *p, struct guard *g,
                     uint64_t until_ns, uint64_t now_ns)
 {
-    uint64_t until = DURATION_NONE;
-
     memset(m, 0, sizeof(*m));
     m->begun_ns = now_ns;
     m->until_ns = until_ns;
-    if (until_ns && now_ns >= until_ns) {
+    if (until_ns && is_past_deadline(m, p, now_ns)) {
         return finish_call(m, p, BIDE_EXHAUSTED, BIDE_BY_DEADLINE);
     }
-    if (!p->paused &&
-        breaker_admit(&p->breaker, g, now_ns, &m->probe, &until)) {
-        m->state = MACHINE_GO;
-        return m->state;
+    if (p->paused) {
+        return refuse_start(m, p, g, BIDE_BY_PAUSED, DURATION_NONE, now_ns);
     }
-    finish_call(m, p, BIDE_REFUSED,
-                p->paused ? BIDE_BY_PAUSED : BIDE_BY_BREAKER);
-    m->wake_ns = until;
-    m->state = MACHINE_REFUSED;
-    return m->state;
+    return ask_to_start(m, p, g, now_ns);
 }
 
 /* Makes the next wait of the policy's own the first one again. */
@@ -125,6 +201,8 @@ machine_started(struct machine *m, uint64_t now_ns)
     m->attempts++;
     m->counted++;
     m->has_paid = false;
+    m->past_hint = false;
+    admit_started(&m->has);
 }
 
 /* ---- the budget ---- */
@@ -139,35 +217,7 @@ retry_price(const struct machine *m, const struct policy *p)
                                                       : PRICE_USUAL;
 }
 
-/* Returns the charge for the retry that was decided and does not happen. */
-static void
-return_charge(struct machine *m, const struct policy *p, struct guard *g,
-              uint64_t now_ns)
-{
-    if (m->has_paid) {
-        budget_return(&p->budget, g, &m->paid, m->ended_ns, now_ns);
-        m->has_paid = false;
-    }
-}
-
-static enum machine_says
-stop_retry(struct machine *m, const struct policy *p, struct guard *g,
-           enum bide_reason reason, uint64_t now_ns)
-{
-    return_charge(m, p, g, now_ns);
-    return finish_call(m, p, BIDE_EXHAUSTED, reason);
-}
-
 /* ---- deciding ---- */
-
-static bool
-is_past_deadline(const struct machine *m, const struct policy *p,
-                 uint64_t at_ns)
-{
-    return (p->deadline_ns != DURATION_NONE &&
-            at_ns - m->begun_ns >= p->deadline_ns) ||
-           (m->until_ns && at_ns >= m->until_ns);
-}
 
 /* Asks the rules in their fixed order and returns the first that stops the
  * call, or BIDE_BY_NONE after it has set wake_ns and charged the budget.  Time
@@ -204,7 +254,9 @@ reason_to_stop(struct machine *m, const struct policy *p, struct guard *g,
     if (m->wake_ns < now_ns) {
         m->wake_ns = now_ns;
     }
-    if (breaker_still_open(&p->breaker, g, now_ns, m->wake_ns)) {
+    if (breaker_still_open(&p->breaker, g, now_ns,
+                           duration_add(m->asked_ns ? m->asked_ns : m->wake_ns,
+                                        p->breaker.wait_ns))) {
         return BIDE_BY_BREAKER;
     }
     m->has_paid =
@@ -259,17 +311,36 @@ count_attempt(const struct machine *m, const struct policy *p, struct guard *g,
     g->count(g->arg, how);
 }
 
+/* Reports the attempt to a rate that adapts, and lets the server's hint hold
+ * all calls. */
+static void
+report_to_limits(const struct machine *m, const struct policy *p,
+                 struct guard *g, uint64_t now_ns)
+{
+    if (g->rate && p->rate.adapt != ADAPT_NONE) {
+        rate_report(&p->rate, g->rate, outcome_in(&p->throttle_on, m->last),
+                    m->attempt_ns, now_ns);
+    }
+    if (g->hint && wait_follows_hint(&p->hint, m->last) &&
+        m->last.hint == BIDE_HINT_AFTER) {
+        hint_hold(g->hint, duration_add(now_ns, m->last.after_ns), now_ns,
+                  p->hint.max_ns);
+    }
+}
+
 static void
 report_to_guard(struct machine *m, const struct policy *p, struct guard *g,
                 enum machine_kind kind, uint64_t now_ns)
 {
-    struct probe probe = m->probe;
+    struct probe probe = m->has.probe;
     bool ignored;
 
-    m->probe = (struct probe){0};
+    m->has.probe = (struct probe){0};
+    m->bell = admit_ended(&m->has);
     if (!g) {
         return;
     }
+    report_to_limits(m, p, g, now_ns);
     ignored = p->breaker.mode == BREAKER_ON &&
               (outcome_in(&p->breaker.ignore, m->last) ||
                breaker_round_is_over(g, probe));
@@ -319,43 +390,67 @@ machine_ended(struct machine *m, const struct policy *p, struct guard *g,
     return decide_retry(m, p, g, now_ns);
 }
 
+/* Decides again a call that waits to start an attempt. */
+static enum machine_says
+ask_again(struct machine *m, const struct policy *p, struct guard *g,
+          uint64_t now_ns)
+{
+    enum bide_reason reason;
+
+    if (m->attempts == 0) {
+        return p->paused ? refuse_start(m, p, g, BIDE_BY_PAUSED, DURATION_NONE,
+                                        now_ns)
+                         : ask_to_start(m, p, g, now_ns);
+    }
+    reason = reason_to_stop(m, p, g, now_ns);
+    if (reason != BIDE_BY_NONE) {
+        return stop_retry(m, p, g, reason, now_ns);
+    }
+    if (m->wake_ns > now_ns) { /* its own wait is longer now */
+        m->asked_ns = 0;
+        return m->state;
+    }
+    return ask_to_start(m, p, g, now_ns);
+}
+
 enum machine_says
 machine_changed(struct machine *m, const struct policy *p, struct guard *g,
                 uint64_t now_ns)
 {
-    return m->state == MACHINE_WAIT ? decide_retry(m, p, g, now_ns) : m->state;
+    if (m->state != MACHINE_WAIT) {
+        return m->state;
+    }
+    return m->asked_ns ? ask_again(m, p, g, now_ns)
+                       : decide_retry(m, p, g, now_ns);
 }
 
 enum machine_says
 machine_due(struct machine *m, const struct policy *p, struct guard *g,
             uint64_t now_ns)
 {
-    uint64_t until;
-
     if (m->state != MACHINE_WAIT || now_ns < m->wake_ns) {
         return m->state;
     }
-    assert(!m->probe.place);
+    assert(!m->has.probe.place);
     if (is_past_deadline(m, p, now_ns)) {
         return stop_retry(m, p, g, BIDE_BY_DEADLINE, now_ns);
     }
-    if (!breaker_admit(&p->breaker, g, now_ns, &m->probe, &until)) {
-        return stop_retry(m, p, g, BIDE_BY_BREAKER, now_ns);
-    }
-    m->state = MACHINE_GO;
-    return m->state;
+    return ask_to_start(m, p, g, now_ns);
 }
 
 enum machine_says
 machine_woken(struct machine *m, const struct policy *p, struct guard *g,
               uint64_t now_ns)
 {
-    uint64_t until;
+    uint64_t at;
 
-    if (m->state == MACHINE_WAIT && now_ns < m->wake_ns &&
-        breaker_admit(&p->breaker, g, now_ns, &m->probe, &until)) {
-        m->wake_ns = now_ns;
-        m->state = MACHINE_GO;
+    if (m->state == MACHINE_WAIT && now_ns < m->wake_ns) {
+        m->past_hint = true;
+        if (admit_attempt(p, g, true, now_ns, &m->has, &at) == BIDE_BY_NONE) {
+            m->asked_ns = 0;
+            m->wake_ns = now_ns;
+            m->state = MACHINE_GO;
+        }
     }
     return machine_due(m, p, g, now_ns);
 }
@@ -364,8 +459,7 @@ enum machine_says
 machine_cancel(struct machine *m, const struct policy *p, struct guard *g,
                uint64_t now_ns)
 {
-    breaker_release(g, m->probe);
-    m->probe = (struct probe){0};
+    m->bell = admit_return(p, g, &m->has, now_ns);
     m->has_paid |= m->state == MACHINE_GO && m->attempts > 1;
     if (p) {
         return_charge(m, p, g, now_ns);
@@ -377,17 +471,11 @@ uint64_t
 machine_limit_ns(const struct machine *m, const struct policy *p,
                  uint64_t now_ns)
 {
-    uint64_t limit = p->attempt_timeout_ns;
-    uint64_t end = p->deadline_ns == DURATION_NONE
-                       ? UINT64_MAX
-                       : duration_add(m->begun_ns, p->deadline_ns);
+    uint64_t end = deadline_ns(m, p), left;
 
-    if (m->until_ns && m->until_ns < end) {
-        end = m->until_ns;
+    if (end == DURATION_NONE) {
+        return p->attempt_timeout_ns;
     }
-    if (end == UINT64_MAX) {
-        return limit;
-    }
-    end = end > now_ns ? end - now_ns : 0;
-    return end < limit ? end : limit;
+    left = end > now_ns ? end - now_ns : 0;
+    return left < p->attempt_timeout_ns ? left : p->attempt_timeout_ns;
 }

@@ -10,13 +10,15 @@
 
 #include <bide.h>
 #include "policy/policy.h"
+#include "admit.h"
 #include "breaker.h"
 #include "budget.h"
 #include "wait.h"
 
 enum machine_says {
     MACHINE_GO,      /* start an attempt; stays until that attempt has ended */
-    MACHINE_WAIT,    /* wait until wake_ns, then call machine_due */
+    MACHINE_WAIT,    /* wait until wake_ns, then call machine_due; before the
+                        first attempt too */
     MACHINE_REFUSED, /* ended before the first attempt */
     MACHINE_DONE,    /* ended */
 };
@@ -35,8 +37,14 @@ struct machine {
     struct growth growth; /* of the own waits */
     double u, v;          /* draws of the wait in progress: wait, spread */
     struct bide_outcome last; /* of the last attempt */
-    struct probe probe;       /* the place held while in GO */
-    struct budget_paid paid;  /* for the last retry */
+    struct admission has;     /* what it holds while in GO */
+    struct place_words *bell; /* out: calls wait for the place it gave back;
+                                 the caller wakes one and sets it to NULL */
+    uint64_t asked_ns; /* since when it asks to start an attempt; 0: it waits
+                          for a retry, or does not wait */
+    enum bide_reason waits_for; /* while asked_ns is set: what refuses it */
+    bool past_hint; /* an operator woke it: no hint holds its next attempt */
+    struct budget_paid paid; /* for the last retry */
     bool has_paid;     /* the wait in progress was charged to the budget */
     bool cancelled;    /* set by the caller: the attempt is the last one */
     uint32_t attempts; /* number of attempts started */
@@ -53,7 +61,8 @@ struct machine {
 enum machine_kind machine_classify(const struct policy *p,
                                    struct bide_outcome o);
 
-/* Begins a call.  Returns GO or REFUSED. */
+/* Begins a call.  Returns GO, REFUSED, or WAIT if its rules let it wait for
+ * what refuses it. */
 enum machine_says machine_begin(struct machine *m, const struct policy *p,
                                 struct guard *g, uint64_t now_ns);
 
@@ -79,8 +88,9 @@ enum machine_says machine_ended(struct machine *m, const struct policy *p,
 enum machine_says machine_changed(struct machine *m, const struct policy *p,
                                   struct guard *g, uint64_t now_ns);
 
-/* Reports that time has passed.  Returns GO when the wait is over, DONE if the
- * deadline or the breaker stops the retry, else the unchanged state. */
+/* Reports that time has passed.  Returns GO when the wait is over, WAIT if
+ * something refuses the attempt and may be waited for, DONE or REFUSED if not
+ * or if the deadline stops the call, else the unchanged state. */
 enum machine_says machine_due(struct machine *m, const struct policy *p,
                               struct guard *g, uint64_t now_ns);
 

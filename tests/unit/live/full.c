@@ -142,7 +142,8 @@ fill_and_go_on(void *arg)
     for (uint32_t i = 0; i < cells; i++) { /* reading still works */
         cell_read(late, i, &r);
         CHECK(cell_at(late, i));
-        sleeper_leave(l, sleeper_enter(l, i, 1, 2, bide_ok(), UINT64_MAX));
+        sleeper_leave(
+            l, sleeper_enter(l, i, 1, 2, bide_ok(), BIDE_BY_NONE, UINT64_MAX));
     }
     bell.fd = live_bell(late);
     bell.events = POLLIN;

@@ -153,9 +153,10 @@ use_everything(struct live *l, struct live *private)
     }
     use_cell(l, cell_count(l) - 1);
     for (uint32_t i = 0; i < 100; i++) {
-        int slot = sleeper_enter(l, i, i, i, bide_errno(EIO), UINT64_MAX / 2);
+        int slot = sleeper_enter(l, i, i, i, bide_errno(EIO), BIDE_BY_NONE,
+                                 UINT64_MAX / 2);
 
-        sleeper_move(l, slot, 1, 2);
+        sleeper_move(l, slot, 1, BIDE_BY_NONE, 2);
         sleeper_leave(l, slot);
     }
     sleeper_each(l, 0, check_sleeper, NULL);
@@ -181,7 +182,7 @@ run_trial(void *arg)
         snprintf(name, sizeof(name), "p%u", i);
         CHECK(cell_find(l, name, "", true, &index) == 0);
     }
-    sleeper_enter(l, 1, 1, 1, bide_errno(EIO), UINT64_MAX);
+    sleeper_enter(l, 1, 1, 1, bide_errno(EIO), BIDE_BY_NONE, UINT64_MAX);
     write_garbage_somewhere(t, l);
     use_everything(l, private);
     if (live_open(t->s->path, t->s->id, LIVE_FOR_ALL, &again) == 0) {

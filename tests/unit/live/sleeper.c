@@ -39,7 +39,7 @@ a_sleeper_is_listed_until_it_leaves(void **state)
     struct scene *s = *state;
     struct live *l = scene_open(s), *other = scene_open(s);
     uint64_t now = clock_monotonic_ns(), wake = now + 100 * SECOND + 1;
-    int slot = sleeper_enter(l, 7, 2, 4, http_503, wake);
+    int slot = sleeper_enter(l, 7, 2, 4, http_503, BIDE_BY_NONE, wake);
     struct seen seen = list_sleepers(other, now);
     FILE *comm = fopen("/proc/self/comm", "r");
     char program[17] = "";
@@ -57,7 +57,7 @@ a_sleeper_is_listed_until_it_leaves(void **state)
     assert_string_equal(seen.last.outcome, "http.503");
     assert_string_equal(seen.last.by.program, program);
 
-    sleeper_move(l, slot, UINT32_MAX, wake + 9 * SECOND);
+    sleeper_move(l, slot, UINT32_MAX, BIDE_BY_NONE, wake + 9 * SECOND);
     seen = list_sleepers(other, now);
     assert_int_equal(seen.count, 1);
     assert_int_equal(seen.last.allowed, UINT32_MAX);
@@ -67,8 +67,8 @@ a_sleeper_is_listed_until_it_leaves(void **state)
     sleeper_leave(l, slot);
     assert_int_equal(list_sleepers(other, now).count, 0);
     sleeper_leave(l, slot);
-    sleeper_move(l, slot, 1, wake);
-    sleeper_move(l, -1, 1, wake);
+    sleeper_move(l, slot, 1, BIDE_BY_NONE, wake);
+    sleeper_move(l, -1, 1, BIDE_BY_NONE, wake);
     sleeper_leave(l, -1);
     assert_int_equal(list_sleepers(other, now).count, 0);
     live_close(l);
@@ -92,7 +92,8 @@ sleepers_past_their_time_are_not_listed(void **state)
     struct live *l = scene_open(s);
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        int slot = sleeper_enter(l, 0, 1, 2, http_503, rows[i].wake_ns);
+        int slot =
+            sleeper_enter(l, 0, 1, 2, http_503, BIDE_BY_NONE, rows[i].wake_ns);
 
         assert_true(slot >= 0);
         assert_int_equal(list_sleepers(l, rows[i].now_ns).count, rows[i].count);
@@ -119,7 +120,7 @@ a_full_table_gives_no_slot_and_a_visit_can_end_early(void **state)
     int entered = 0, count = 0, slots[SLEEPER_SLOTS], failed = 0;
 
     while (failed < 2000) {
-        int slot = sleeper_enter(l, 0, 1, 2, http_503, far);
+        int slot = sleeper_enter(l, 0, 1, 2, http_503, BIDE_BY_NONE, far);
 
         if (slot < 0) {
             failed++;
@@ -147,11 +148,11 @@ slots_past_their_time_are_taken_over(void **state)
     int old[8 * SLEEPER_SLOTS], entered = 0;
 
     for (int i = 0; i < 8 * SLEEPER_SLOTS; i++) {
-        old[i] = sleeper_enter(l, 1, 1, 2, http_503, 0);
+        old[i] = sleeper_enter(l, 1, 1, 2, http_503, BIDE_BY_NONE, 0);
         assert_true(old[i] >= 0);
     }
     while (entered < SLEEPER_SLOTS / 2) {
-        entered += sleeper_enter(l, 2, 1, 2, http_503, far) >= 0;
+        entered += sleeper_enter(l, 2, 1, 2, http_503, BIDE_BY_NONE, far) >= 0;
     }
     /* A sleeper that lost its slot must not free the slot of another: the
      * serials of the last 1,024 entries differ. */
@@ -168,7 +169,7 @@ sleep_and_die(void *arg)
     struct live *l = arg;
 
     for (int i = 0; i < 20000; i++) {
-        sleeper_enter(l, 1, 1, 2, http_503, UINT64_MAX);
+        sleeper_enter(l, 1, 1, 2, http_503, BIDE_BY_NONE, UINT64_MAX);
     }
     kill(getpid(), SIGKILL);
 }
@@ -182,7 +183,8 @@ a_killed_process_leaves_no_sleeper_behind(void **state)
     assert_int_equal(scene_child(sleep_and_die, l), 1000 + SIGKILL);
     assert_int_equal(list_sleepers(l, 0).count, 0);
     for (int i = 0; i < SLEEPER_SLOTS / 2; i++) {
-        assert_true(sleeper_enter(l, 2, 1, 2, http_503, UINT64_MAX) >= 0);
+        assert_true(
+            sleeper_enter(l, 2, 1, 2, http_503, BIDE_BY_NONE, UINT64_MAX) >= 0);
     }
     assert_int_equal(list_sleepers(l, 0).count, SLEEPER_SLOTS / 2);
     live_close(l);
@@ -204,7 +206,8 @@ a_child_does_not_end_its_parents_sleeps(void **state)
     struct scene *s = *state;
     struct live *l = scene_open(s);
 
-    assert_true(sleeper_enter(l, 1, 1, 2, http_503, UINT64_MAX) >= 0);
+    assert_true(sleeper_enter(l, 1, 1, 2, http_503, BIDE_BY_NONE, UINT64_MAX) >=
+                0);
     assert_int_equal(scene_child(leave_parents, l), 0);
     assert_int_equal(list_sleepers(l, 0).count, 1);
     leave_parents(l);
@@ -217,7 +220,8 @@ control_characters_are_replaced(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s);
-    int slot = sleeper_enter(l, 1, 1, 2, http_503, UINT64_MAX) % SLEEPER_SLOTS;
+    int slot = sleeper_enter(l, 1, 1, 2, http_503, BIDE_BY_NONE, UINT64_MAX) %
+               SLEEPER_SLOTS;
     struct sleeper_slot *slots =
         (void *)((char *)live_header(l) + LIVE_SLEEPERS);
     struct seen seen;
@@ -235,7 +239,8 @@ a_slot_that_is_not_filled_yet_is_not_listed(void **state)
 {
     struct scene *s = *state;
     struct live *l = scene_open(s);
-    int slot = sleeper_enter(l, 1, 1, 2, http_503, UINT64_MAX) % SLEEPER_SLOTS;
+    int slot = sleeper_enter(l, 1, 1, 2, http_503, BIDE_BY_NONE, UINT64_MAX) %
+               SLEEPER_SLOTS;
     struct sleeper_slot *slots =
         (void *)((char *)live_header(l) + LIVE_SLEEPERS);
 
@@ -268,8 +273,8 @@ static void
 enter_and_stay(void *arg)
 {
     struct container *c = arg;
-    int slot =
-        sleeper_enter(open_again(c), 1, 1, 2, http_503, UINT64_MAX - SECOND);
+    int slot = sleeper_enter(open_again(c), 1, 1, 2, http_503, BIDE_BY_NONE,
+                             UINT64_MAX - SECOND);
 
     if (write(c->ends[1], &slot, sizeof(slot)) == sizeof(slot)) {
         pause();
@@ -282,7 +287,7 @@ leave_slot_of_another(void *arg)
     struct container *c = arg;
     struct live *l = open_again(c);
 
-    sleeper_move(l, c->slot, 77, 1);
+    sleeper_move(l, c->slot, 77, BIDE_BY_NONE, 1);
     sleeper_leave(l, c->slot);
 }
 
@@ -319,7 +324,7 @@ want_every_slot(void *arg)
     struct live *l = open_again(c);
 
     for (int i = 0; i < 8 * SLEEPER_SLOTS; i++) {
-        sleeper_enter(l, 2, 1, 2, http_503, UINT64_MAX);
+        sleeper_enter(l, 2, 1, 2, http_503, BIDE_BY_NONE, UINT64_MAX);
     }
     if (sleeper_dead(l, 0)) {
         _exit(1);
@@ -334,8 +339,10 @@ a_container_takes_no_slot_from_outside(void **state)
     struct live *l = scene_open(c.scene);
     struct sleeper_slot *slots =
         (void *)((char *)live_header(l) + LIVE_SLEEPERS);
-    int full = sleeper_enter(l, 7, 1, 2, http_503, UINT64_MAX) % SLEEPER_SLOTS;
-    int half = sleeper_enter(l, 7, 1, 2, http_503, UINT64_MAX) % SLEEPER_SLOTS;
+    int full = sleeper_enter(l, 7, 1, 2, http_503, BIDE_BY_NONE, UINT64_MAX) %
+               SLEEPER_SLOTS;
+    int half = sleeper_enter(l, 7, 1, 2, http_503, BIDE_BY_NONE, UINT64_MAX) %
+               SLEEPER_SLOTS;
     uint64_t claims[] = {slots[full].claim, slots[half].claim};
 
     assert_int_equal(space_end(space_start(want_every_slot, &c)), 0);
@@ -345,7 +352,7 @@ a_container_takes_no_slot_from_outside(void **state)
     atomic_store(&slots[half].filled, 0);
     atomic_store(&slots[half].pid, INT32_MAX);
     for (int i = 0; i < 8 * SLEEPER_SLOTS; i++) {
-        sleeper_enter(l, 2, 1, 2, http_503, UINT64_MAX);
+        sleeper_enter(l, 2, 1, 2, http_503, BIDE_BY_NONE, UINT64_MAX);
     }
     assert_int_equal(slots[full].claim, claims[0]);
     assert_int_equal(slots[half].claim, claims[1]);
@@ -360,9 +367,10 @@ come_and_go(void *arg)
     struct live *l = arg;
 
     for (uint32_t i = 0; i < 5000; i++) {
-        int slot = sleeper_enter(l, i, i, i, http_503, UINT64_MAX);
+        int slot =
+            sleeper_enter(l, i, i, i, http_503, BIDE_BY_NONE, UINT64_MAX);
 
-        sleeper_move(l, slot, i, UINT64_MAX - 1);
+        sleeper_move(l, slot, i, BIDE_BY_NONE, UINT64_MAX - 1);
         sleeper_leave(l, slot);
     }
     return NULL;

@@ -150,9 +150,9 @@ only_scopes_and_undefined_names_that_nobody_awaits_are_freed(void **state)
             cell_find(l, rows[i].name, rows[i].scope, false, &index), 0);
         cell_set_gate(cell_at(l, index), 1, rows[i].gate, 0);
         if (rows[i].awaited) {
-            assert_true(sleeper_enter(l, index, 1, 3, bide_http(503, NULL),
-                                      clock_monotonic_ns() + 60000000000ull) >=
-                        0);
+            assert_true(sleeper_enter(
+                            l, index, 1, 3, bide_http(503, NULL), BIDE_BY_NONE,
+                            clock_monotonic_ns() + 60000000000ull) >= 0);
         }
     }
     for (int i = 0; i < 6; i++) {

@@ -300,7 +300,7 @@ cancelling_returns_tokens_and_place(void **state)
     guarded_change(s, CALL BREAKER);
     open_breaker(s, 1000);
     assert_int_equal(begin_call(s, &m, 2000), MACHINE_GO);
-    assert_int_equal(m.probe.place, 1);
+    assert_int_equal(m.has.probe.place, 1);
     assert_int_equal(begin_call(s, &other, 2000), MACHINE_REFUSED);
     start_attempt(&m, 2000);
     machine_cancel(&m, s->p, &s->g, TIME0);
@@ -407,7 +407,7 @@ a_woken_call_waits_on_if_the_breaker_refuses_it(void **state)
     machine_cancel(&probe, s->p, &s->g, TIME0 + 77 * MS);
     assert_int_equal(machine_woken(&m, s->p, &s->g, TIME0 + 78 * MS),
                      MACHINE_GO);
-    assert_int_equal(m.probe.place, 1);
+    assert_int_equal(m.has.probe.place, 1);
     guarded_free(s);
 }
 
@@ -428,7 +428,7 @@ the_breaker_is_asked_as_of_now_if_the_wake_is_past(void **state)
                            "breaker_consecutive=2\nbreaker_open_for=20ms");
     assert_int_equal(change_call(s, &m, 70), MACHINE_WAIT);
     assert_int_equal(resume_call(s, &m, 70), MACHINE_GO);
-    assert_int_equal(m.probe.place, 1);
+    assert_int_equal(m.has.probe.place, 1);
     guarded_free(s);
 }
 
@@ -457,7 +457,7 @@ a_retry_can_be_a_probe(void **state)
     assert_int_equal(m.state, MACHINE_WAIT); /* until it may have closed */
     assert_int_equal(guarded_state(s, 999), STATE_OPEN);
     assert_int_equal(resume_call(s, &m, 1000), MACHINE_GO);
-    assert_int_equal(m.probe.place, 1);
+    assert_int_equal(m.has.probe.place, 1);
     start_attempt(&m, 1000);
     end_attempt(s, &m, bide_ok(), 1000);
     assert_int_equal(guarded_state(s, 1000), STATE_CLOSED);

@@ -1,0 +1,106 @@
+#include "admit.h"
+
+#include <string.h>
+
+#include "hint.h"
+#include "place.h"
+#include "rate.h"
+
+static bool
+take_place(const struct policy *p, const struct guard *g, struct admission *out)
+{
+    if (!g->places) {
+        return true;
+    }
+    out->place = place_take(&p->limit, g->places, g->slots, g->owner,
+                            (enum importance)p->importance);
+    if (!out->place) {
+        return false;
+    }
+    out->in = g->places;
+    out->slots = g->slots;
+    out->owner = g->owner;
+    return true;
+}
+
+static enum bide_reason
+ask_limits(const struct policy *p, struct guard *g, bool past_hint,
+           uint64_t now_ns, struct admission *out, uint64_t *out_at_ns)
+{
+    if (g->hint && !past_hint) {
+        *out_at_ns = hint_until(g->hint, now_ns, p->hint.max_ns);
+        if (*out_at_ns > now_ns) {
+            return BIDE_BY_HINT;
+        }
+    }
+    if (g->rate) {
+        if (!rate_take(&p->rate, g->rate, g->txn,
+                       (enum importance)p->importance, now_ns, out_at_ns)) {
+            return BIDE_BY_RATE;
+        }
+        out->turn = g->rate;
+    }
+    *out_at_ns = DURATION_NONE;
+    return take_place(p, g, out) ? BIDE_BY_NONE : BIDE_BY_LIMIT;
+}
+
+enum bide_reason
+admit_attempt(const struct policy *p, struct guard *g, bool past_hint,
+              uint64_t now_ns, struct admission *out, uint64_t *out_at_ns)
+{
+    enum bide_reason reason;
+
+    memset(out, 0, sizeof(*out));
+    if (!breaker_admit(&p->breaker, g, now_ns, &out->probe, out_at_ns)) {
+        return BIDE_BY_BREAKER;
+    }
+    reason =
+        g ? ask_limits(p, g, past_hint, now_ns, out, out_at_ns) : BIDE_BY_NONE;
+    if (reason != BIDE_BY_NONE) {
+        admit_return(p, g, out, now_ns);
+    }
+    return reason;
+}
+
+uint64_t
+admit_wait_ns(const struct policy *p, enum bide_reason reason)
+{
+    switch (reason) {
+    case BIDE_BY_BREAKER:
+        return p->breaker.wait_ns;
+    case BIDE_BY_RATE:
+        return p->rate.wait_ns;
+    case BIDE_BY_LIMIT:
+        return p->limit.wait_ns;
+    default:
+        return DURATION_NONE; /* hint_until() bounds it */
+    }
+}
+
+void
+admit_started(struct admission *a)
+{
+    a->turn = NULL;
+}
+
+struct place_words *
+admit_ended(struct admission *a)
+{
+    struct place_words *in = a->in;
+
+    a->in = NULL;
+    return in && place_give(in, a->slots, a->place, a->owner) ? in : NULL;
+}
+
+struct place_words *
+admit_return(const struct policy *p, struct guard *g, struct admission *a,
+             uint64_t now_ns)
+{
+    breaker_release(g, a->probe);
+    a->probe = (struct probe){0};
+    if (a->turn && p && g && g->rate == a->turn) {
+        rate_return(&p->rate, g->rate, now_ns);
+    }
+    a->turn = NULL;
+    return admit_ended(a);
+}
