@@ -7,11 +7,13 @@
 #include <unistd.h>
 
 #include "admin/open.h"
+#include "base/clock.h"
 #include "base/duration.h"
 #include "base/paths.h"
 #include "base/plain.h"
 #include "cli/command/say.h"
 #include "cli/command/signals.h"
+#include "cli/out/json.h"
 #include "fleet/agent.h"
 #include "policy/policy.h"
 
@@ -61,28 +63,58 @@ fleet_open(struct command_line *line, struct fleet *out)
     return fleet_say(f, rc, "fleet");
 }
 
+int
+fleet_look(struct command_line *line, struct fleet *out)
+{
+    int status = fleet_open(line, out), rc = 0;
+
+    if (status == 0) {
+        rc = stage_look(out->etcd, out->setup.prefix, &out->look, out->why);
+        out->now_ns = clock_realtime_ns();
+    }
+    return status ? status : fleet_say(out, rc, "fleet");
+}
+
 void
 fleet_close(struct fleet *f)
 {
+    stage_look_end(&f->look);
     etcd_close(f->etcd);
     f->etcd = NULL;
 }
 
-/* ---- join ---- */
-
-/* Copies a text of the command line.  Returns 0 or the exit status. */
-static int
-take_text(const char *what, const char *text, char *to, size_t size)
+int
+fleet_take(const char *what, const char *text, char *to, size_t size)
 {
-    size_t length = strlen(text);
+    size_t length = text ? strlen(text) : 0;
 
     if (length >= size || plain_length(text, length) != length) {
-        say("%s: too long, or not plain text", what);
+        say("--%s: too long, or not plain text", what);
         return STATUS_INPUT;
     }
-    strcpy(to, text);
+    snprintf(to, size, "%s", text ? text : "");
     return STATUS_DONE;
 }
+
+void
+fleet_put(struct json *j, const struct field *fields, const void *from)
+{
+    for (const struct field *f = fields; f->name; f++) {
+        const char *at = (const char *)from + f->offset;
+        uint64_t number = 0;
+
+        if (f->kind == FIELD_TEXT) {
+            json_put_text(j, f->name, *at ? at : NULL);
+        } else if (f->kind == FIELD_TRUTH) {
+            json_put_truth(j, f->name, *at);
+        } else {
+            memcpy(&number, at, f->size); /* little-endian */
+            json_put_count(j, f->name, number);
+        }
+    }
+}
+
+/* ---- join ---- */
 
 static int
 take_urls(struct command_line *line, struct host_setup *s)
@@ -121,7 +153,7 @@ take_path(struct command_line *line, enum option option, char *to, size_t size)
         free(whole);
         return say_errno(path);
     }
-    status = take_text(path, whole, to, size);
+    status = fleet_take(option_rows[option].name, whole, to, size);
     free(whole);
     return status;
 }
@@ -131,8 +163,6 @@ take_options(struct command_line *line, struct host_setup *s)
 {
     const char *name = line->option[OPTION_NAME];
     const char *prefix = line->option[OPTION_PREFIX];
-    const char *labels = line->option[OPTION_LABEL];
-    const char *local = line->option[OPTION_LOCAL];
     char host[256] = "";
     int status;
 
@@ -149,16 +179,16 @@ take_options(struct command_line *line, struct host_setup *s)
         say("--prefix %s: must begin, and not end, with a slash", prefix);
         return STATUS_INPUT;
     }
-    status = take_text("--name", name, s->name, sizeof(s->name));
+    status = fleet_take("name", name, s->name, sizeof(s->name));
     status = status
                  ? status
-                 : take_text("--prefix", prefix, s->prefix, sizeof(s->prefix));
+                 : fleet_take("prefix", prefix, s->prefix, sizeof(s->prefix));
     status = status ? status
-                    : take_text("--label", labels ? labels : "", s->labels,
-                                sizeof(s->labels));
+                    : fleet_take("label", line->option[OPTION_LABEL], s->labels,
+                                 sizeof(s->labels));
     status = status ? status
-                    : take_text("--local", local ? local : "", s->local,
-                                sizeof(s->local));
+                    : fleet_take("local", line->option[OPTION_LOCAL], s->local,
+                                 sizeof(s->local));
     host_machine(name, s->machine);
     return status;
 }

@@ -1,9 +1,9 @@
 /* bide fleet rollout, pause, resume, abort: each replaces the pointer that it
  * read, or changes nothing. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include <bide.h>
 #include "base/clock.h"
 #include "base/duration.h"
 #include "cli/command/number.h"
@@ -13,7 +13,6 @@
 #include "cli/policy/change.h"
 #include "fleet.h"
 #include "fleet/release.h"
-#include "fleet/stage.h"
 #include "fleet/trial.h"
 
 /* ---- one change of the pointer ---- */
@@ -21,7 +20,6 @@
 struct turn {
     struct command_line *line;
     struct fleet f;
-    struct stage_look look; /* the pointer, and hosts by the new one */
     struct pointer next;
 };
 
@@ -36,132 +34,97 @@ begin_turn(struct command_line *line, struct turn *t)
     if (status) {
         return status;
     }
-    if (c.change.note && strlen(c.change.note) > FLEET_NOTE_MAX) {
-        say("--note: at most %d bytes", FLEET_NOTE_MAX);
-        change_end(&c);
-        return STATUS_INPUT;
-    }
-    status = fleet_open(line, &t->f);
-    status = status ? status
-                    : fleet_say(&t->f,
-                                stage_look(t->f.etcd, t->f.setup.prefix,
-                                           &t->look, t->f.why),
-                                "fleet");
-    t->next = t->look.pointer;
+    status = fleet_look(line, &t->f);
+    t->next = t->f.look.pointer;
     snprintf(t->next.by, sizeof(t->next.by), "%s", c.who);
-    snprintf(t->next.note, sizeof(t->next.note), "%s",
-             c.change.note ? c.change.note : "");
     change_end(&c);
-    return status;
+    return status ? status
+                  : fleet_take("note", line->option[OPTION_NOTE], t->next.note,
+                               sizeof(t->next.note));
 }
 
-/* Replaces the pointer.  Returns 0 or the exit status. */
+/* Replaces the pointer, and prints it. */
 static int
-swap_pointer(struct turn *t)
+swap_pointer(struct turn *t, const char *did)
 {
-    struct pointer now = {0};
+    struct pointer *p = &t->next, now = {0};
+    const struct stage_look *look = &t->f.look;
     int rc;
 
-    t->next.since_ms = clock_realtime_ns() / 1000000;
-    t->next.known = t->look.counts.hosts;
-    rc = pointer_swap(t->f.etcd, t->f.setup.prefix, &t->next, &now, t->f.why);
+    p->since_ms = clock_realtime_ns() / 1000000;
+    p->known = (uint32_t)look->count;
+    rc = pointer_swap(t->f.etcd, t->f.setup.prefix, p, &now, t->f.why);
     if (rc == BIDE_EVERSION) {
         snprintf(t->f.why, sizeof(t->f.why),
                  "%s changed the rollout just now: nothing was changed",
                  *now.by ? now.by : "somebody");
     }
     if (rc) {
-        int status = fleet_say(&t->f, rc, "fleet");
-
-        say("%s: bide fleet status",
-            rc == BIDE_ESYS ? "it is not known whether it was changed; see"
-                            : "see");
-        return status;
+        rc = fleet_say(&t->f, rc, "fleet");
+        say("see whether it was changed: bide fleet status");
+        return rc;
     }
     say_changed();
-    return STATUS_DONE;
-}
-
-/* Prints what the pointer says now. */
-static int
-print_turn(const struct turn *t, const char *did)
-{
-    const struct pointer *p = &t->next;
-
+    stage_count(&t->f.look, p);
     if (t->line->option[OPTION_JSON]) {
         struct json *j = json_object_new();
 
-        fleet_put_pointer(j, p);
+        fleet_put(j, pointer_fields, p);
         return json_out(j) ? say_no_memory() : STATUS_DONE;
     }
-    printf("release %u %s: %s\n", p->release, did, fleet_stage(p).text);
-    if (strcmp(did, "begins") == 0) {
-        const struct stage_counts *c = &t->look.counts;
-
-        printf("%u of %u %s in this stage\n", c->in_stage, c->hosts,
-               text_plural(c->hosts, "host", "hosts"));
-        puts("See: bide fleet status");
-    }
+    printf("release %u %s: %s (%zu of %zu %s)\nSee: bide fleet status\n",
+           p->release, did, fleet_stage(p).text, look->in_stage, look->count,
+           text_plural(look->count, "host", "hosts"));
     return STATUS_DONE;
 }
 
 /* ---- rollout ---- */
 
+/* Reads --hosts, --label, --percent and --then: rising percents. */
 static int
-copy_list(const char *option, const char *text, char *to, size_t size)
+read_stages(struct turn *t)
 {
-    if (text && strlen(text) >= size) {
-        say("--%s: too long", option);
-        return STATUS_INPUT;
-    }
-    snprintf(to, size, "%s", text ? text : "");
-    return STATUS_DONE;
-}
+    const char *const *option = t->line->option;
+    const char *first = option[OPTION_PERCENT], *then = option[OPTION_THEN];
+    bool named = option[OPTION_HOSTS] || option[OPTION_LABEL];
+    struct pointer *p = &t->next;
+    const char *at = p->then;
+    int last = 0, percent,
+        used = snprintf(p->then, sizeof(p->then), "%s%s%s", first ? first : "",
+                        first && then ? "," : "",
+                        then             ? then
+                        : first || named ? ""
+                                         : "100");
 
-/* Reads --percent and --then: rising percents. */
-static int
-read_stages(struct command_line *line, struct pointer *p)
-{
-    const char *first = line->option[OPTION_PERCENT];
-    const char *then = line->option[OPTION_THEN], *at = then;
-    bool named = *p->hosts || *p->label;
-    int percent = first ? stage_percent(&first) : named || then ? 0 : 100;
-    int last = percent, next = 0;
-
-    if (percent < 0 || (line->option[OPTION_PERCENT] && (!percent || *first))) {
-        say("--percent: must be 1%% to 100%%");
+    while ((percent = stage_percent(&at)) > last) {
+        last = percent;
+    }
+    if (percent || used >= (int)sizeof(p->then) || (first && !last)) {
+        say("--percent and --then: must be rising, such as 10%%,50%%,100%%");
         return STATUS_INPUT;
     }
-    while (at && last >= 0 && (next = stage_percent(&at)) != 0) {
-        last = next > last ? next : -1;
-    }
-    if (last < 0 || (then && !*then)) {
-        say("--then %s: must be rising percents, such as 10%%,50%%,100%%",
-            then);
-        return STATUS_INPUT;
-    }
-    p->percent = (uint32_t)percent;
-    if (copy_list("then", then, p->then, sizeof(p->then))) {
-        return STATUS_INPUT;
-    }
-    if (!percent && !named) {
+    p->percent = 0;
+    if (first || !named) {
         stage_next(p);
     }
-    return STATUS_DONE;
+    percent =
+        fleet_take("hosts", option[OPTION_HOSTS], p->hosts, sizeof(p->hosts));
+    return percent ? percent
+                   : fleet_take("label", option[OPTION_LABEL], p->label,
+                                sizeof(p->label));
 }
 
 static int
-read_guard(struct command_line *line, struct pointer *p)
+read_guard(struct turn *t)
 {
-    const char *guard = line->option[OPTION_GUARD];
-    const char *every = line->option[OPTION_EVERY];
-    char why[TRIAL_WORDS];
+    const char *guard = t->line->option[OPTION_GUARD];
+    const char *every = t->line->option[OPTION_EVERY];
+    struct pointer *p = &t->next;
     struct trial_rules rules;
     uint64_t ns = STAGE_EVERY_MS * UINT64_C(1000000);
 
-    if (guard && (!*guard || trial_read(guard, &rules, why))) {
-        say("--guard %s", *guard ? why : "'': has no rule");
-        return STATUS_INPUT;
+    if (guard && trial_read(guard, &rules, t->f.why)) {
+        return fleet_say(&t->f, BIDE_EINPUT, "--guard");
     }
     if (every && (duration_read(every, &ns, NULL) || ns < SECOND_NS ||
                   ns > DURATION_MAX)) {
@@ -170,70 +133,50 @@ read_guard(struct command_line *line, struct pointer *p)
     }
     p->every_ms = ns / 1000000;
     p->tolerate = 0;
-    if (copy_list("guard", guard, p->guard, sizeof(p->guard))) {
-        return STATUS_INPUT;
-    }
-    return number_read_option(line, OPTION_TOLERATE, 0, &p->tolerate);
+    p->paused = false;
+    return fleet_take("guard", guard, p->guard, sizeof(p->guard))
+               ? STATUS_INPUT
+               : number_read_option(t->line, OPTION_TOLERATE, 0, &p->tolerate);
 }
 
-/* What --hosts and --label name. */
-struct named {
-    struct stage_look look; /* first: the visit's argument */
-    const struct pointer *p;
-    size_t hosts, labelled;
-    struct stage_counts counts; /* by `p` */
-};
-
+/* Refuses names that the fleet does not have, and a stage without hosts: it
+ * would be over before it began. */
 static int
-count_named(void *look, const struct host_record *r)
+check_stage(struct turn *t)
 {
-    struct named *n = look;
+    const struct pointer *p = &t->next;
+    struct stage_look *look = &t->f.look;
+    size_t named = *p->hosts != '\0', found = 0;
 
-    stage_count(n->p, r, &n->counts);
-    n->hosts += host_list_has(n->p->hosts, r->host);
-    n->labelled += *n->p->label && host_list_has(r->labels, n->p->label);
-    return 0;
+    for (const char *c = p->hosts; *c; c++) {
+        named += *c == ',';
+    }
+    for (size_t i = 0; i < look->count; i++) {
+        found += host_list_has(p->hosts, look->list[i].host);
+    }
+    stage_count(look, p);
+    if (found == named && (look->in_stage || p->percent == 100)) {
+        return STATUS_DONE;
+    }
+    if (found < named) {
+        say("--hosts %s: the fleet has %zu of these %zu", p->hosts, found,
+            named);
+    } else {
+        say("no host is in this stage: %s", fleet_stage(p).text);
+    }
+    say("see: bide fleet hosts");
+    return STATUS_ABSENT;
 }
 
-/* Refuses hosts and labels that the fleet does not have: their stage would be
- * over before it began.  Counts the hosts in the stage. */
+/* Finds the release of the other hosts.  A release on its way ends first: a
+ * host cannot be in the stages of two. */
 static int
-check_named(struct turn *t)
+check_before(struct turn *t)
 {
-    struct named n = {.look.visit = count_named, .p = &t->next};
-    size_t listed = *t->next.hosts != '\0';
-    int rc = stage_look(t->f.etcd, t->f.setup.prefix, &n.look, t->f.why);
+    const struct pointer *p = &t->f.look.pointer;
 
-    if (rc) {
-        return fleet_say(&t->f, rc, "fleet");
-    }
-    for (const char *c = t->next.hosts; *c; c++) {
-        listed += *c == ',';
-    }
-    if (n.hosts < listed) {
-        say("--hosts %s: the fleet has %zu of these %zu", t->next.hosts,
-            n.hosts, listed);
-        say("see: bide fleet hosts");
-        return STATUS_ABSENT;
-    }
-    if (*t->next.label && !n.labelled) {
-        say("--label %s: no host has it", t->next.label);
-        say("see: bide fleet hosts");
-        return STATUS_ABSENT;
-    }
-    t->look.counts = n.counts;
-    return STATUS_DONE;
-}
-
-/* Finds the release of the other hosts.  A release on its way ends first: one
- * host cannot be in two stages. */
-static int
-find_before(struct turn *t, uint32_t number)
-{
-    const struct pointer *p = &t->look.pointer;
-
-    if (number == p->release) {
-        return STATUS_DONE; /* the same release for more or other hosts */
+    if (t->next.release == p->release) {
+        return STATUS_DONE; /* for more hosts, or for others */
     }
     if (p->release && p->percent < 100) {
         say("release %u is on its way, by %s: %s", p->release, p->by,
@@ -247,60 +190,64 @@ find_before(struct turn *t, uint32_t number)
     return STATUS_DONE;
 }
 
+/* Checks that there is such a release. */
+static int
+check_release(struct turn *t)
+{
+    struct release r;
+    char what[32];
+    int rc = release_get(t->f.etcd, t->f.setup.prefix, t->next.release, &r,
+                         NULL, t->f.why);
+
+    snprintf(what, sizeof(what), "release %u", t->next.release);
+    return fleet_say(&t->f, rc, what);
+}
+
 int
 fleet_rollout_command(struct command_line *line)
 {
     struct turn t;
-    struct release r;
     uint32_t number = 0;
-    char what[32];
     int status = number_read_version(line, line->operands[0], &number);
 
     if (status) {
         return status;
     }
-    snprintf(what, sizeof(what), "release %u", number);
     status = begin_turn(line, &t);
-    status = status ? status
-                    : fleet_say(&t.f,
-                                release_get(t.f.etcd, t.f.setup.prefix, number,
-                                            &r, NULL, t.f.why),
-                                what);
-    status = status ? status : find_before(&t, number);
-    status = status ? status
-                    : copy_list("hosts", line->option[OPTION_HOSTS],
-                                t.next.hosts, sizeof(t.next.hosts));
-    status = status ? status
-                    : copy_list("label", line->option[OPTION_LABEL],
-                                t.next.label, sizeof(t.next.label));
     t.next.release = number;
-    t.next.paused = false;
-    status = status ? status : read_stages(line, &t.next);
-    status = status ? status : read_guard(line, &t.next);
-    status = status ? status : check_named(&t);
-    status = status ? status : swap_pointer(&t);
-    status = status ? status : print_turn(&t, "begins");
+    status = status ? status : check_release(&t);
+    status = status ? status : check_before(&t);
+    status = status ? status : read_stages(&t);
+    status = status ? status : read_guard(&t);
+    status = status ? status : check_stage(&t);
+    status = status ? status : swap_pointer(&t, "begins");
     fleet_close(&t.f);
     return status;
 }
 
 /* ---- pause, resume, abort ---- */
 
+enum turn_kind { TURN_PAUSE, TURN_RESUME, TURN_ABORT };
+
 static int
-set_paused(struct command_line *line, bool paused)
+turn_pointer(struct command_line *line, enum turn_kind kind)
 {
+    static const char *const did[] = {"is paused", "goes on",
+                                      "is in force again"};
     struct turn t;
+    struct pointer *p = &t.next;
     int status = begin_turn(line, &t);
 
-    if (status == 0 && !*t.next.then) {
-        say("fleet: no stage follows, so there is nothing to %s",
-            paused ? "pause" : "resume");
+    if (status == 0 && (kind == TURN_ABORT ? !p->before : !*p->then)) {
+        say(kind == TURN_ABORT ? "fleet: there is no release to go back to"
+                               : "fleet: no stage follows");
         status = STATUS_NO;
     } else if (status == 0) {
-        t.next.paused = paused;
-        status = swap_pointer(&t);
-        status =
-            status ? status : print_turn(&t, paused ? "is paused" : "goes on");
+        if (kind == TURN_ABORT) {
+            stage_back(p);
+        }
+        p->paused = kind == TURN_PAUSE;
+        status = swap_pointer(&t, did[kind]);
     }
     fleet_close(&t.f);
     return status;
@@ -309,30 +256,17 @@ set_paused(struct command_line *line, bool paused)
 int
 fleet_pause_command(struct command_line *line)
 {
-    return set_paused(line, true);
+    return turn_pointer(line, TURN_PAUSE);
 }
 
 int
 fleet_resume_command(struct command_line *line)
 {
-    return set_paused(line, false);
+    return turn_pointer(line, TURN_RESUME);
 }
 
 int
 fleet_abort_command(struct command_line *line)
 {
-    struct turn t;
-    int status = begin_turn(line, &t);
-
-    if (status == 0 && !t.next.before) {
-        say("fleet: there is no release to go back to");
-        say("to choose one: bide fleet rollout N");
-        status = STATUS_NO;
-    } else if (status == 0) {
-        stage_back(&t.next);
-        status = swap_pointer(&t);
-        status = status ? status : print_turn(&t, "is in force again");
-    }
-    fleet_close(&t.f);
-    return status;
+    return turn_pointer(line, TURN_ABORT);
 }

@@ -1,12 +1,8 @@
 /* bide fleet status, hosts. */
 #include <fnmatch.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <bide.h>
-#include "base/array.h"
-#include "base/clock.h"
 #include "base/duration.h"
 #include "cli/command/say.h"
 #include "cli/command/when.h"
@@ -14,355 +10,246 @@
 #include "cli/out/table.h"
 #include "cli/out/text.h"
 #include "fleet.h"
-#include "fleet/stage.h"
-
-/* ---- the pointer as text ---- */
 
 struct fleet_words
 fleet_stage(const struct pointer *p)
 {
-    struct fleet_words w = {""};
-    size_t used = 0;
-    const char *const parts[] = {p->hosts, *p->label ? "hosts with " : "",
-                                 p->label};
+    struct fleet_words w;
+    char percent[32] = "", then[256] = "";
 
-    if (p->percent == 100) {
-        strcpy(w.text, "all hosts");
-        return w;
+    if (p->percent && p->percent < 100) {
+        snprintf(percent, sizeof(percent), "%u %% of hosts", p->percent);
     }
-    for (size_t i = 0; i < 3; i++) {
-        used = strlen(w.text);
-        snprintf(w.text + used, sizeof(w.text) - used, "%s%.200s",
-                 used && *parts[i] && i == 1 ? ", " : "", parts[i]);
-    }
-    used = strlen(w.text);
-    if (p->percent) {
-        snprintf(w.text + used, sizeof(w.text) - used, "%s%u %% of hosts",
-                 used ? ", " : "", p->percent);
-    }
-    used = strlen(w.text);
     if (*p->then) {
-        snprintf(w.text + used, sizeof(w.text) - used, "; then %s, every %s%s",
-                 p->then, duration_write(p->every_ms * 1000000).text,
+        snprintf(then, sizeof(then), "; then %s, every %s%s", p->then,
+                 duration_write(p->every_ms * 1000000).text,
                  p->paused ? " (paused)" : "");
+    }
+    snprintf(w.text, sizeof(w.text), "%s%.200s%s%s%s%s%s",
+             p->percent == 100 ? "all hosts" : "", p->hosts,
+             *p->hosts && *p->label ? ", " : "", p->label,
+             (*p->hosts || *p->label) && *percent ? ", " : "", percent, then);
+    return w;
+}
+
+/* ---- hosts ---- */
+
+static const char *
+state_word(const struct fleet *f, const struct host_record *r)
+{
+    static const char *const words[] = {"ok", "waiting", "refused", "broke"};
+    bool in;
+    enum host_state state = stage_state(&f->look.pointer, r, &in);
+
+    return f->now_ns / 1000000 > r->time_ms + HOST_SILENT_MS ? "silent"
+                                                             : words[state];
+}
+
+static void
+put_host(struct json *j, const struct fleet *f, const struct host_record *r)
+{
+    fleet_put(j, host_record_fields, r);
+    json_put_text(j, "state", state_word(f, r));
+}
+
+/* What a host reports: "release 12: payments failed 14% ..."; "": nothing. */
+static struct fleet_words
+write_report(const struct host_record *r)
+{
+    struct fleet_words w = {""};
+
+    if (*r->fault || r->broke) {
+        snprintf(w.text, sizeof(w.text), "release %u: %s",
+                 *r->fault ? r->refused : r->broke,
+                 *r->fault ? r->fault : r->figures);
     }
     return w;
 }
 
-void
-fleet_put_pointer(struct json *j, const struct pointer *p)
-{
-    json_put_count(j, "release", p->release);
-    json_put_count(j, "before", p->before);
-    json_put_text(j, "hosts", *p->hosts ? p->hosts : NULL);
-    json_put_text(j, "label", *p->label ? p->label : NULL);
-    json_put_count(j, "percent", p->percent);
-    json_put_text(j, "then", *p->then ? p->then : NULL);
-    json_put_ms(j, "every_ms", p->every_ms * 1000000);
-    json_put_time(j, "since", p->since_ms * 1000000);
-    json_put_truth(j, "paused", p->paused);
-    json_put_text(j, "guard", *p->guard ? p->guard : NULL);
-    json_put_count(j, "tolerate", p->tolerate);
-    json_put_text(j, "author", p->by);
-    json_put_text(j, "note", *p->note ? p->note : NULL);
-}
-
-/* ---- the hosts ---- */
-
-struct seen {
-    struct stage_look look; /* first: the visit's argument */
-    const char *pattern;    /* NULL: all */
-    uint64_t now_ms;
-    size_t count;
-    struct host_record *list;
-};
-
-static int
-keep_host(void *look, const struct host_record *r)
-{
-    struct seen *s = look;
-
-    if (s->pattern && fnmatch(s->pattern, r->host, 0) != 0) {
-        return 0;
-    }
-    return array_put(&s->list, &s->count, r, sizeof(*r)) ? 0 : BIDE_ENOMEM;
-}
-
-static bool
-is_silent(const struct seen *s, const struct host_record *r)
-{
-    return s->now_ms > r->time_ms + HOST_SILENT_MS;
-}
-
-/* Reads the hosts; the exit status after an error message. */
-static int
-see_hosts(struct command_line *line, struct seen *s)
-{
-    struct fleet f;
-    int status = fleet_open(line, &f);
-
-    s->look.visit = keep_host;
-    s->now_ms = clock_realtime_ns() / 1000000;
-    status =
-        status
-            ? status
-            : fleet_say(&f, stage_look(f.etcd, f.setup.prefix, &s->look, f.why),
-                        "fleet");
-    fleet_close(&f);
-    return status;
-}
-
-static const char *
-state_word(const struct seen *s, const struct host_record *r)
-{
-    static const char *const words[] = {"ok", "waiting", "refused", "broke"};
-    bool in;
-    enum host_state state = stage_state(&s->look.pointer, r, &in);
-
-    return is_silent(s, r) ? "silent" : words[state];
-}
-
 static void
-put_host(struct json *j, const struct seen *s, const struct host_record *r)
+add_host_row(struct table *t, const struct fleet *f,
+             const struct host_record *r)
 {
-    bool in;
+    const char *state = state_word(f, r), *words;
+    uint64_t seen_ns = r->time_ms * 1000000;
+    struct fleet_words report = write_report(r);
+    const char *const cells[] = {r->labels, r->local, report.text};
 
-    stage_state(&s->look.pointer, r, &in);
-    json_put_text(j, "host", r->host);
-    json_put_text(j, "state", state_word(s, r));
-    json_put_truth(j, "in_stage", in);
-    json_put_count(j, "release", r->release);
-    json_put_time(j, "since", r->since_ms * 1000000);
-    json_put_count(j, "refused", r->refused);
-    json_put_text(j, "fault", *r->fault ? r->fault : NULL);
-    json_put_count(j, "broke", r->broke);
-    json_put_text(j, "figures", *r->figures ? r->figures : NULL);
-    json_put_text(j, "local", *r->local ? r->local : NULL);
-    json_put_text(j, "labels", *r->labels ? r->labels : NULL);
-    json_put_text(j, "agent", r->agent);
-    json_put_text(j, "library", r->library);
-    json_put_time(j, "time", r->time_ms * 1000000);
-}
-
-static struct brief
-write_release(uint32_t release)
-{
-    struct brief b = {"-"};
-
-    if (release) {
-        snprintf(b.text, sizeof(b.text), "%u", release);
+    table_row_of(t, r->host);
+    if (r->release) {
+        table_cell(t, 1, "%u", r->release);
     }
-    return b;
-}
-
-static int
-print_hosts(const struct seen *s)
-{
-    static const struct table_column columns[] = {
-        {"HOST", TABLE_NAME},
-        {"RELEASE", TABLE_RIGHT},
-        {"STATE", 0},
-        {"SEEN", TABLE_RIGHT},
-        {"LABELS", TABLE_WRAP | TABLE_SPARE},
-        {"LOCAL", TABLE_WRAP},
-        {"WHAT", TABLE_WRAP}};
-    struct table *t = table_new(columns, 7);
-
-    for (size_t i = 0; i < s->count; i++) {
-        const struct host_record *r = &s->list[i];
-        const char *state = state_word(s, r);
-        uint64_t ago = s->now_ms > r->time_ms ? s->now_ms - r->time_ms : 0;
-
-        table_row_of(t, r->host);
-        table_cell(t, 1, "%s", write_release(r->release).text);
-        table_cell(t, 2, "%s", state);
-        if (r->time_ms) {
-            table_cell(t, 3, "%s ago", duration_round(ago * 1000000).text);
-        }
-        if (*r->labels) {
-            table_cell(t, 4, "%s", r->labels);
-        }
-        if (*r->local) {
-            table_cell(t, 5, "%s", r->local);
-        }
-        if (*r->fault) {
-            table_cell(t, 6, "release %u: %s", r->refused, r->fault);
-        } else if (r->broke) {
-            table_cell(t, 6, "release %u: %s", r->broke, r->figures);
-        }
-        if (strcmp(state, "ok") != 0) {
-            table_mark_cell(t, 2);
+    table_cell(t, 2, "%s", state);
+    if (strcmp(state, "ok") != 0) {
+        table_mark_cell(t, 2);
+    }
+    if (seen_ns) {
+        words = duration_round(f->now_ns - smaller_ns(seen_ns, f->now_ns)).text;
+        table_cell(t, 3, "%s ago", words);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        if (*cells[i]) {
+            table_cell(t, 4 + i, "%s", cells[i]);
         }
     }
-    return table_print(t) ? say_no_memory() : STATUS_DONE;
 }
 
 int
 fleet_hosts_command(struct command_line *line)
 {
-    struct seen s = {.pattern = line->operands[0]};
-    int status = see_hosts(line, &s);
+    static const struct table_column columns[] = {
+        {"HOST", TABLE_NAME},  {"RELEASE", TABLE_RIGHT}, {"STATE", 0},
+        {"SEEN", TABLE_RIGHT}, {"LABELS", TABLE_WRAP},   {"LOCAL", TABLE_WRAP},
+        {"REPORT", TABLE_WRAP}};
+    const char *pattern = line->operands[0];
+    struct json *j = line->option[OPTION_JSON] ? json_object_new() : NULL;
+    struct json *array = json_in_array(j, "hosts");
+    struct table *t = j ? NULL : table_new(columns, 7);
+    struct fleet f;
+    size_t count = 0;
+    int status = fleet_look(line, &f);
 
-    if (status == 0 && line->option[OPTION_JSON]) {
-        struct json *j = json_object_new();
-        struct json *array = json_in_array(j, "hosts");
+    for (size_t i = 0; i < f.look.count && status == 0; i++) {
+        const struct host_record *r = &f.look.list[i];
 
-        for (size_t i = 0; i < s.count; i++) {
-            put_host(json_add_object(array), &s, &s.list[i]);
+        if (!pattern || fnmatch(pattern, r->host, 0) == 0) {
+            count++;
+            add_host_row(t, &f, r);
+            put_host(json_add_object(array), &f, r);
         }
-        status = json_out(j) ? say_no_memory() : STATUS_DONE;
-    } else if (status == 0 && s.count) {
-        status = print_hosts(&s);
     }
-    if (status == 0 && s.count == 0) {
-        say("fleet: no host %s%s", s.pattern ? "is named " : "has reported yet",
-            s.pattern ? s.pattern : "");
-        status = s.pattern ? STATUS_ABSENT : STATUS_DONE;
+    if (status == 0 && count == 0) {
+        say("fleet: no host %s%s", pattern ? "is named " : "has reported yet",
+            pattern ? pattern : "");
+        status = pattern ? STATUS_ABSENT : STATUS_DONE;
     }
-    free(s.list);
-    return status;
+    fleet_close(&f);
+    if (status || (!j && count == 0)) {
+        json_free(j);
+        table_free(t);
+        return status;
+    }
+    return (j ? json_out(j) : table_print(t)) ? say_no_memory() : STATUS_DONE;
 }
 
 /* ---- status ---- */
 
 enum { NAMED_MAX = 5 };
 
-/* Prints the hosts of a state, the first ones with what they say. */
+/* Prints the hosts of a state, the first ones with their reports. */
 static void
-print_state(const struct seen *s, const char *title, const char *state)
+print_state(const struct fleet *f, const char *state)
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < s->count; i++) {
-        const struct host_record *r = &s->list[i];
-        const char *what = strcmp(state, "refused") == 0 ? r->fault
-                           : strcmp(state, "broke") == 0 ? r->figures
-                                                         : "";
+    for (size_t i = 0; i < f->look.count; i++) {
+        const struct host_record *r = &f->look.list[i];
+        struct fleet_words report = write_report(r);
 
-        if (strcmp(state_word(s, r), state) != 0) {
-            continue;
-        }
-        if (count++ < NAMED_MAX) {
-            printf("%-10s %s%s%s\n", count == 1 ? title : "", r->host,
-                   *what ? ": " : "", what);
+        if (strcmp(state_word(f, r), state) == 0 && count++ < NAMED_MAX) {
+            printf("%-9s %s%s%s\n", count == 1 ? state : "", r->host,
+                   *report.text ? ": " : "", report.text);
         }
     }
     if (count > NAMED_MAX) {
-        printf("%-10s and %zu more: bide fleet hosts\n", "", count - NAMED_MAX);
+        printf("%-9s and %zu more: bide fleet hosts\n", "", count - NAMED_MAX);
     }
 }
 
-/* Calls `each` for each release that hosts have, highest first. */
+/* Prints how many hosts have which release, or adds that to an array. */
 static void
-each_release(const struct seen *s,
-             void (*each)(void *arg, uint32_t release, size_t hosts), void *arg)
+show_releases(const struct fleet *f, struct json *array)
 {
-    uint64_t below = UINT64_MAX;
+    uint64_t below = UINT64_MAX, highest; /* numbers plus 1 */
+    const char *before = "hosts     ";
 
-    for (;;) {
+    for (;; below = highest, before = ", ") {
         size_t hosts = 0;
-        uint64_t highest = 0;
+        struct json *j;
 
-        for (size_t i = 0; i < s->count; i++) {
-            uint64_t release = (uint64_t)s->list[i].release + 1;
+        highest = 0;
+        for (size_t i = 0; i < f->look.count; i++) {
+            uint64_t release = (uint64_t)f->look.list[i].release + 1;
 
-            if (release < below && release > highest) {
+            if (release < below && release >= highest) {
+                hosts = release > highest ? 1 : hosts + 1;
                 highest = release;
-                hosts = 0;
             }
-            hosts += release == highest;
         }
-        if (!highest) {
-            return;
+        if (highest == 0) {
+            break;
         }
-        each(arg, (uint32_t)(highest - 1), hosts);
-        below = highest;
+        if (array) {
+            j = json_add_object(array);
+            json_put_count(j, "release", highest - 1);
+            json_put_count(j, "hosts", hosts);
+        } else if (highest > 1) {
+            printf("%s%zu %s release %u", before, hosts,
+                   hosts == 1 ? "has" : "have", (uint32_t)(highest - 1));
+        } else {
+            printf("%s%zu %s none", before, hosts, hosts == 1 ? "has" : "have");
+        }
+    }
+    if (!array) {
+        puts(f->look.count ? "" : "hosts     none has reported yet");
     }
 }
 
 static void
-put_releases(void *arg, uint32_t release, size_t hosts)
+print_status(const struct fleet *f)
 {
-    struct json *j = json_add_object(arg);
-
-    json_put_count(j, "release", release);
-    json_put_count(j, "hosts", hosts);
-}
-
-static void
-print_release(void *arg, uint32_t release, size_t hosts)
-{
-    bool *more = arg;
-
-    printf("%s%zu %s ", *more ? ", " : "", hosts, hosts == 1 ? "has" : "have");
-    *more = true;
-    if (release) {
-        printf("release %u", release);
-    } else {
-        printf("none");
-    }
-}
-
-static int
-print_status(const struct seen *s)
-{
-    const struct pointer *p = &s->look.pointer;
-    const struct stage_counts *c = &s->look.counts;
-    uint64_t now_ns = s->now_ms * 1000000;
-    bool more = false;
+    const struct pointer *p = &f->look.pointer;
+    const struct stage_look *l = &f->look;
 
     if (!p->release) {
         puts("no release is rolled out yet; bide fleet rollout N does that");
     } else {
-        printf("%-10s %u, before it %s\n", "release", p->release,
-               write_release(p->before).text);
-        printf("%-10s by %s, %s%s%s\n", "changed", p->by,
-               when_write(p->since_ms * 1000000, now_ns).text,
+        printf("release   %u", p->release);
+        printf(p->before ? ", before it %u\n" : "\n", p->before);
+        printf("changed   by %s, %s%s%s\n", p->by,
+               when_write(p->since_ms * 1000000, f->now_ns).text,
                *p->note ? ": " : "", p->note);
-        printf("%-10s %s\n", "stage", fleet_stage(p).text);
-        printf("%-10s %u of %u %s in it, %u applied it\n", "", c->in_stage,
-               c->hosts, text_plural(c->hosts, "host", "hosts"),
-               c->state[HOST_GOOD] + c->state[HOST_BROKE]);
+        printf("stage     %s\n", fleet_stage(p).text);
+        printf("          %zu of %zu %s, %zu applied it\n", l->in_stage,
+               l->count, text_plural(l->count, "host", "hosts"),
+               l->state[HOST_GOOD] + l->state[HOST_BROKE]);
     }
     if (*p->guard) {
-        printf("%-10s %s for %s: %u broke it, %u may\n", "guard", p->guard,
-               duration_write(p->every_ms * 1000000).text, c->state[HOST_BROKE],
+        printf("guard     %s for %s: %zu broke it, %u may\n", p->guard,
+               duration_write(p->every_ms * 1000000).text, l->state[HOST_BROKE],
                p->tolerate);
     }
-    printf("%-10s ", "hosts");
-    each_release(s, print_release, &more);
-    puts(s->count ? "" : "none has reported yet");
-    print_state(s, "broke", "broke");
-    print_state(s, "refused", "refused");
-    print_state(s, "waiting", "waiting");
-    print_state(s, "silent", "silent");
-    return STATUS_DONE;
+    show_releases(f, NULL);
+    print_state(f, "broke");
+    print_state(f, "refused");
+    print_state(f, "waiting");
+    print_state(f, "silent");
 }
 
 int
 fleet_status_command(struct command_line *line)
 {
-    struct seen s = {.pattern = NULL};
-    int status = see_hosts(line, &s);
+    struct fleet f;
+    int status = fleet_look(line, &f);
 
     if (status == 0 && line->option[OPTION_JSON]) {
         struct json *j = json_object_new(), *array;
 
-        fleet_put_pointer(json_in_object(j, "rollout"), &s.look.pointer);
-        json_put_count(j, "hosts", s.look.counts.hosts);
-        json_put_count(j, "in_stage", s.look.counts.in_stage);
-        array = json_in_array(j, "releases");
-        each_release(&s, put_releases, array);
+        fleet_put(json_in_object(j, "rollout"), pointer_fields,
+                  &f.look.pointer);
+        json_put_count(j, "hosts", f.look.count);
+        json_put_count(j, "in_stage", f.look.in_stage);
+        show_releases(&f, json_in_array(j, "releases"));
         array = json_in_array(j, "unusual");
-        for (size_t i = 0; i < s.count; i++) {
-            if (strcmp(state_word(&s, &s.list[i]), "ok") != 0) {
-                put_host(json_add_object(array), &s, &s.list[i]);
+        for (size_t i = 0; i < f.look.count; i++) {
+            if (strcmp(state_word(&f, &f.look.list[i]), "ok") != 0) {
+                put_host(json_add_object(array), &f, &f.look.list[i]);
             }
         }
         status = json_out(j) ? say_no_memory() : STATUS_DONE;
     } else if (status == 0) {
-        status = print_status(&s);
+        print_status(&f);
     }
-    free(s.list);
+    fleet_close(&f);
     return status;
 }

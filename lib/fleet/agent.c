@@ -239,7 +239,8 @@ static int
 follow_pointer(struct agent *a, const struct pointer *p,
                const struct etcd_reply *reply)
 {
-    uint32_t wanted = pointer_wants(p, a->o->setup);
+    const struct host_setup *h = a->o->setup;
+    uint32_t wanted = pointer_wants(p, h->name, h->machine, h->labels);
     struct record_fleet state;
     uint64_t txn, since_ms;
     int rc = mirror_state(a->o->dir, &state, &txn, a->why);

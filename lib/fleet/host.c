@@ -31,7 +31,7 @@ static const struct field setup_fields[] = {
     TEXT(host_setup, cert),       TEXT(host_setup, key),
     TEXT(host_setup, token_file), {NULL, 0, 0, 0}};
 
-static const struct field record_fields[] = {
+const struct field host_record_fields[] = {
     TEXT(host_record, host),       NUMBER(host_record, release),
     NUMBER(host_record, refused),  TEXT(host_record, fault),
     NUMBER(host_record, since_ms), TEXT(host_record, local),
@@ -192,12 +192,13 @@ fleet_key(const char *prefix, const char *kind, const char *name)
 char *
 host_record_write(const struct host_record *r)
 {
-    return document_write(record_fields, r);
+    return document_write(host_record_fields, r);
 }
 
 int
 host_record_read(const char *bytes, size_t length, struct host_record *out,
                  char *why)
 {
-    return document_read(record_fields, bytes, length, out, sizeof(*out), why);
+    return document_read(host_record_fields, bytes, length, out, sizeof(*out),
+                         why);
 }

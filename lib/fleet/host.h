@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "document.h"
+
 enum {
     FLEET_NAME_MAX = 64,
     FLEET_WHO_MAX = 64,
@@ -67,6 +69,7 @@ struct host_record {
     char labels[256], machine[33], agent[32], library[32];
     uint64_t time_ms; /* of this record, CLOCK_REALTIME of the host */
 };
+extern const struct field host_record_fields[]; /* for JSON */
 char *host_record_write(const struct host_record *r);
 int host_record_read(const char *bytes, size_t length, struct host_record *out,
                      char *why);

@@ -12,28 +12,29 @@
 
 #define OF_POINTER(kind, member) FIELD(kind, struct pointer, member)
 
-static const struct field fields[] = {OF_POINTER(FIELD_NUMBER, release),
-                                      OF_POINTER(FIELD_NUMBER, before),
-                                      OF_POINTER(FIELD_TEXT, hosts),
-                                      OF_POINTER(FIELD_TEXT, label),
-                                      OF_POINTER(FIELD_NUMBER, percent),
-                                      OF_POINTER(FIELD_TEXT, then),
-                                      OF_POINTER(FIELD_NUMBER, every_ms),
-                                      OF_POINTER(FIELD_NUMBER, since_ms),
-                                      OF_POINTER(FIELD_TRUTH, paused),
-                                      OF_POINTER(FIELD_TEXT, guard),
-                                      OF_POINTER(FIELD_NUMBER, tolerate),
-                                      OF_POINTER(FIELD_NUMBER, known),
-                                      OF_POINTER(FIELD_TEXT, by),
-                                      OF_POINTER(FIELD_TEXT, note),
-                                      {NULL, 0, 0, 0}};
+const struct field pointer_fields[] = {OF_POINTER(FIELD_NUMBER, release),
+                                       OF_POINTER(FIELD_NUMBER, before),
+                                       OF_POINTER(FIELD_TEXT, hosts),
+                                       OF_POINTER(FIELD_TEXT, label),
+                                       OF_POINTER(FIELD_NUMBER, percent),
+                                       OF_POINTER(FIELD_TEXT, then),
+                                       OF_POINTER(FIELD_NUMBER, every_ms),
+                                       OF_POINTER(FIELD_NUMBER, since_ms),
+                                       OF_POINTER(FIELD_TRUTH, paused),
+                                       OF_POINTER(FIELD_TEXT, guard),
+                                       OF_POINTER(FIELD_NUMBER, tolerate),
+                                       OF_POINTER(FIELD_NUMBER, known),
+                                       OF_POINTER(FIELD_TEXT, by),
+                                       OF_POINTER(FIELD_TEXT, note),
+                                       {NULL, 0, 0, 0}};
 
 uint32_t
-pointer_wants(const struct pointer *p, const struct host_setup *h)
+pointer_wants(const struct pointer *p, const char *host, const char *machine,
+              const char *labels)
 {
-    uint32_t seed = crc32c(0, h->machine, strlen(h->machine));
-    bool in = host_list_has(p->hosts, h->name) ||
-              (*p->label && host_list_has(h->labels, p->label)) ||
+    uint32_t seed = crc32c(0, machine, strlen(machine));
+    bool in = host_list_has(p->hosts, host) ||
+              (*p->label && host_list_has(labels, p->label)) ||
               draw_bits(seed, p->release, 0) % 100 < p->percent;
 
     return in ? p->release : p->before;
@@ -42,15 +43,15 @@ pointer_wants(const struct pointer *p, const struct host_setup *h)
 char *
 pointer_write(const struct pointer *p)
 {
-    return document_write(fields, p);
+    return document_write(pointer_fields, p);
 }
 
 int
 pointer_read(const struct etcd_pair *pair, struct pointer *out, char *why)
 {
     struct pointer p;
-    int rc =
-        document_read(fields, pair->value, pair->length, &p, sizeof(p), why);
+    int rc = document_read(pointer_fields, pair->value, pair->length, &p,
+                           sizeof(p), why);
 
     if (rc == 0 && p.percent > 100) {
         snprintf(why, DOCUMENT_WHY, "percent is above 100");

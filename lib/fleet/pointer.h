@@ -27,8 +27,12 @@ struct pointer {
     uint64_t modified; /* revision of the pointer, to swap it; not stored */
 };
 
+/* The table of its members, for JSON. */
+extern const struct field pointer_fields[];
+
 /* Returns the release for the host; 0: it stays as it is. */
-uint32_t pointer_wants(const struct pointer *p, const struct host_setup *h);
+uint32_t pointer_wants(const struct pointer *p, const char *host,
+                       const char *machine, const char *labels);
 
 /* Write and read the document.  pointer_read(): BIDE_EINPUT with the reason in
  * `why` (DOCUMENT_WHY bytes), also if a percent is above 100. */

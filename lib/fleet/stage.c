@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <bide.h>
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/duration.h"
 #include "document.h"
@@ -17,13 +18,8 @@ enum host_state
 stage_state(const struct pointer *p, const struct host_record *r,
             bool *in_stage)
 {
-    struct host_setup h = {.urls = ""};
-    uint32_t wanted;
+    uint32_t wanted = pointer_wants(p, r->host, r->machine, r->labels);
 
-    memcpy(h.name, r->host, sizeof(h.name));
-    memcpy(h.machine, r->machine, sizeof(h.machine));
-    memcpy(h.labels, r->labels, sizeof(h.labels));
-    wanted = pointer_wants(p, &h);
     *in_stage = wanted && wanted == p->release;
     if (!wanted) {
         return HOST_GOOD;
@@ -35,57 +31,67 @@ stage_state(const struct pointer *p, const struct host_record *r,
 }
 
 void
-stage_count(const struct pointer *p, const struct host_record *r,
-            struct stage_counts *io)
+stage_count(struct stage_look *l, const struct pointer *p)
 {
-    bool in;
-    enum host_state state = stage_state(p, r, &in);
+    l->in_stage = 0;
+    l->broke = NULL;
+    memset(l->state, 0, sizeof(l->state));
+    for (size_t i = 0; i < l->count; i++) {
+        bool in;
+        enum host_state state = stage_state(p, &l->list[i], &in);
 
-    io->hosts++;
-    if (in) {
-        io->in_stage++;
-        io->state[state]++;
-    }
-    if (state == HOST_BROKE && !*io->broke) {
-        snprintf(io->broke, sizeof(io->broke), "%s: %s", r->host, r->figures);
+        l->in_stage += in;
+        l->state[state] += in;
+        l->broke = state == HOST_BROKE && !l->broke ? &l->list[i] : l->broke;
     }
 }
 
+/* Adds the host of a pair of LIST. */
+static int
+add_host(struct stage_look *l, const struct etcd_pair *pair, const char *name)
+{
+    struct host_record *r = array_add(&l->list, &l->count, sizeof(*r));
+
+    if (r && host_record_read(pair->value, pair->length, r, r->fault)) {
+        snprintf(r->host, sizeof(r->host), "%s", name);
+    }
+    return r ? 0 : BIDE_ENOMEM;
+}
+
 int
-stage_look(struct etcd *e, const char *prefix, struct stage_look *io, char *why)
+stage_look(struct etcd *e, const char *prefix, struct stage_look *out,
+           char *why)
 {
     struct fleet_key rollout = fleet_key(prefix, "rollout", NULL);
     struct fleet_key hosts = fleet_key(prefix, "host", "");
     struct etcd_step steps[] = {{.verb = ETCD_GET, .key = rollout.text},
                                 {.verb = ETCD_LIST, .key = hosts.text}};
-    const struct etcd_pair *pair;
+    size_t length = strlen(hosts.text);
     struct etcd_reply reply;
     int rc = etcd_do(e, steps, 2, &reply);
 
-    io->pointer = (struct pointer){0};
-    io->counts = (struct stage_counts){0};
+    *out = (struct stage_look){.count = 0};
     if (rc) {
         snprintf(why, DOCUMENT_WHY, "%s", etcd_why(e));
         return rc;
     }
-    pair = etcd_find(&reply, rollout.text);
-    rc = pair ? pointer_read(pair, &io->pointer, why) : 0;
     for (size_t i = 0; i < reply.count && rc == 0; i++) {
-        struct host_record r = {.host = ""};
+        const struct etcd_pair *pair = &reply.list[i];
 
-        pair = &reply.list[i];
-        if (strncmp(pair->key, hosts.text, strlen(hosts.text)) != 0) {
-            continue;
-        }
-        if (host_record_read(pair->value, pair->length, &r, r.fault)) {
-            snprintf(r.host, sizeof(r.host), "%s",
-                     pair->key + strlen(hosts.text));
-        }
-        stage_count(&io->pointer, &r, &io->counts);
-        rc = io->visit ? io->visit(io, &r) : 0;
+        rc = strncmp(pair->key, hosts.text, length) == 0
+                 ? add_host(out, pair, pair->key + length)
+                 : pointer_read(pair, &out->pointer, why);
     }
+    stage_count(out, &out->pointer);
     etcd_reply_free(&reply);
     return rc;
+}
+
+void
+stage_look_end(struct stage_look *l)
+{
+    free(l->list);
+    l->list = NULL;
 }
 
 /* ---- changes of the pointer ---- */
@@ -237,20 +243,47 @@ stage_check(struct stage *s, struct host_record *r)
 
 /* Goes back, or without a release before it waits for people. */
 static void
-give_up(struct pointer *p, const struct stage_counts *c, const char *host)
+give_up(struct pointer *p, const struct stage_look *l, const char *host)
 {
-    uint32_t release = p->release;
-    char guard[sizeof(p->guard)];
+    struct pointer old = *p;
 
-    memcpy(guard, p->guard, sizeof(guard));
     if (p->before) {
         stage_back(p);
+    } else {
+        p->paused = true;
     }
-    p->paused = !p->before && p->release == release;
     snprintf(p->by, sizeof(p->by), "%s", host);
     snprintf(p->note, sizeof(p->note),
-             "release %u broke %.80s (%u of %u hosts): %.250s", release, guard,
-             c->state[HOST_BROKE], c->in_stage, c->broke);
+             "release %u broke %.60s (%zu of %zu hosts): %.64s: %.200s",
+             old.release, old.guard, l->state[HOST_BROKE], l->in_stage,
+             l->broke->host, l->broke->figures);
+}
+
+/* Begins the next stage or goes back, if the hosts say so. */
+static int
+decide(struct stage *s, struct etcd *e, const struct host_setup *h, bool due,
+       struct stage_look *l, char *why)
+{
+    struct pointer *p = &l->pointer;
+    int rc;
+
+    if (p->modified != s->p.modified) {
+        return 0; /* the watch will tell */
+    }
+    s->judged = p->modified;
+    p->known = (uint32_t)l->count;
+    if (due) {
+        s->due_ns = clock_monotonic_ns() + SECOND_NS / 2 + wait_turn_ns(p);
+    }
+    if (l->state[HOST_BROKE] > p->tolerate && (p->before || !p->paused)) {
+        give_up(p, l, h->name);
+    } else if (due && l->in_stage - l->state[HOST_GOOD] <= p->tolerate) {
+        stage_next(p);
+    } else {
+        return 0;
+    }
+    rc = pointer_swap(e, h->prefix, p, NULL, why);
+    return rc == BIDE_EVERSION ? 0 : rc;
 }
 
 int
@@ -260,26 +293,13 @@ stage_act(struct stage *s, struct etcd *e, const struct host_setup *h,
     bool broke = r->broke && r->broke == s->p.release &&
                  r->release == r->broke && s->judged != s->p.modified;
     bool due = s->due_ns && clock_monotonic_ns() >= s->due_ns;
-    struct stage_look look = {.visit = NULL};
-    struct pointer *p = &look.pointer;
-    const struct stage_counts *c = &look.counts;
-    int rc =
-        broke || due ? stage_look(e, h->prefix, &look, why) : BIDE_EVERSION;
+    struct stage_look look;
+    int rc = 0;
 
-    if (rc || p->modified != s->p.modified) {
-        return rc == BIDE_EVERSION ? 0 : rc; /* the watch will tell */
+    if (broke || due) {
+        rc = stage_look(e, h->prefix, &look, why);
+        rc = rc ? rc : decide(s, e, h, due, &look, why);
+        stage_look_end(&look);
     }
-    s->judged = p->modified;
-    s->due_ns = due ? clock_monotonic_ns() + SECOND_NS / 2 + wait_turn_ns(p)
-                    : s->due_ns;
-    p->known = c->hosts;
-    if (c->state[HOST_BROKE] > p->tolerate && (p->before || !p->paused)) {
-        give_up(p, c, h->name);
-    } else if (due && c->in_stage - c->state[HOST_GOOD] <= p->tolerate) {
-        stage_next(p);
-    } else {
-        return 0;
-    }
-    rc = pointer_swap(e, h->prefix, p, NULL, why);
-    return rc == BIDE_EVERSION ? 0 : rc;
+    return rc;
 }

@@ -24,25 +24,22 @@ enum {
 enum host_state stage_state(const struct pointer *p,
                             const struct host_record *r, bool *in_stage);
 
-struct stage_counts {
-    uint32_t hosts, in_stage;
-    uint32_t state[HOST_STATES];      /* of those in the stage */
-    char broke[FLEET_NAME_MAX + 264]; /* the first: "web-1: failed ..." */
-};
-void stage_count(const struct pointer *p, const struct host_record *r,
-                 struct stage_counts *io);
-
-/* Reads the pointer, and each host's record, at one revision.  A record that
- * cannot be read has only a host and a fault.  Fails as pointer_get(), and with
- * what a visit returned. */
+/* The pointer, and each host's record, at one revision. */
 struct stage_look {
     struct pointer pointer;
-    /* `arg` is the struct stage_look. */
-    int (*visit)(void *look, const struct host_record *r);
-    struct stage_counts counts;
+    size_t count, in_stage;
+    struct host_record *list;  /* by name; a record that cannot be read has only
+                                  a host and a fault */
+    size_t state[HOST_STATES]; /* of those in the stage */
+    const struct host_record *broke; /* the first in that state; or NULL */
 };
-int stage_look(struct etcd *e, const char *prefix, struct stage_look *io,
+/* Reads them, and counts.  Fails as pointer_get().  stage_look_end() in any
+ * case. */
+int stage_look(struct etcd *e, const char *prefix, struct stage_look *out,
                char *why);
+void stage_look_end(struct stage_look *l);
+/* Counts again, for another pointer. */
+void stage_count(struct stage_look *l, const struct pointer *p);
 
 /* Reads the first percent of "10%,50%" and moves *text past it.  Returns 0 at
  * the end, and -1 if it is not one. */

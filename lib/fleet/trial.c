@@ -12,7 +12,6 @@
 #include "base/decimal.h"
 #include "base/duration.h"
 #include "mirror.h"
-#include "rule/histogram.h"
 #include "store/policies/record.h"
 
 /* ---- rules ---- */
@@ -31,41 +30,31 @@ read_bound(size_t figure, const char *text)
     uint64_t ns;
 
     if (figures[figure].share > 0) {
-        return duration_read(text, &ns, NULL) || ns == DURATION_NONE
-                   ? 0
-                   : (double)ns;
+        return duration_read(text, &ns, NULL) || ns > DURATION_MAX ? 0
+                                                                   : (double)ns;
     }
     return decimal_read(&text, &d) || strcmp(text, "%") != 0
                ? 0
                : decimal_value(d) / 100;
 }
 
-static int
-read_rule(char *rule, struct trial_rules *out, char *why)
+static bool
+read_rule(const char *rule, struct trial_rules *out)
 {
-    size_t length, i;
+    char name[8], bound[32];
+    int end = 0;
 
-    rule += strspn(rule, " ");
-    length = strcspn(rule, " <");
-    for (i = 0; i < TRIAL_FIGURES; i++) {
-        if (strlen(figures[i].name) == length &&
-            memcmp(figures[i].name, rule, length) == 0) {
-            char *bound = rule + length + strspn(rule + length, " ");
-
-            bound += *bound == '<' ? 1 + strspn(bound + 1, " ") : strlen(bound);
-            bound[strcspn(bound, " ")] = '\0';
-            out->below[i] = read_bound(i, bound);
-            if (out->below[i] > 0) {
-                return 0;
+    if (sscanf(rule, " %7[a-z0-9] < %31[0-9a-z.%] %n", name, bound, &end) ==
+            2 &&
+        !rule[end]) {
+        for (size_t i = 0; i < TRIAL_FIGURES; i++) {
+            if (strcmp(figures[i].name, name) == 0) {
+                out->below[i] = read_bound(i, bound);
+                return out->below[i] > 0;
             }
-            break;
         }
     }
-    snprintf(why, TRIAL_WORDS, "%.100s: not a rule, such as %s", rule,
-             i < TRIAL_FIGURES && figures[i].share > 0
-                 ? "p95<300ms (p50 and p99 as well)"
-                 : "failed<2%, retries<20% or p95<300ms");
-    return BIDE_EINPUT;
+    return false;
 }
 
 int
@@ -73,21 +62,20 @@ trial_read(const char *text, struct trial_rules *out, char *why)
 {
     char copy[256], *state, *word;
     struct trial_rules rules = {{0}};
-    int rc = 0;
 
-    if (strlen(text) >= sizeof(copy)) {
-        snprintf(why, TRIAL_WORDS, "too long");
-        return BIDE_EINPUT;
-    }
-    strcpy(copy, text);
-    for (word = strtok_r(copy, ",", &state); word && rc == 0;
+    snprintf(copy, sizeof(copy), "%s", text);
+    for (word = strtok_r(copy, ",", &state); word;
          word = strtok_r(NULL, ",", &state)) {
-        rc = read_rule(word, &rules, why);
+        if (!read_rule(word, &rules)) {
+            snprintf(why, TRIAL_WORDS,
+                     "%.99s: not a rule, such as failed<2%%, retries<20%% or "
+                     "p95<300ms (p50 and p99 as well)",
+                     word);
+            return BIDE_EINPUT;
+        }
     }
-    if (rc == 0) {
-        *out = rules;
-    }
-    return rc;
+    *out = rules;
+    return 0;
 }
 
 /* ---- comparing ---- */
@@ -98,13 +86,9 @@ value_of(size_t figure, const struct trial_counts *c)
 {
     double share = figures[figure].share;
 
-    if (c->calls < TRIAL_CALLS_MIN) {
-        return -1;
-    }
-    if (share > 0) {
-        return c->succeeded ? (double)histogram_at_ns(c->succeeded, share) : 0;
-    }
-    return figure == 0   ? (double)c->failed / (double)c->calls
+    return c->calls < TRIAL_CALLS_MIN ? -1
+           : share > 0   ? (double)histogram_at_ns(c->succeeded, share)
+           : figure == 0 ? (double)c->failed / (double)c->calls
            : c->attempts ? (double)c->retries / (double)c->attempts
                          : 0;
 }
@@ -112,15 +96,14 @@ value_of(size_t figure, const struct trial_counts *c)
 static struct brief
 write_value(size_t figure, double value)
 {
-    struct brief b;
+    struct brief b = {"unknown"};
 
-    if (value < 0) {
-        return (struct brief){"unknown"};
-    }
-    if (figures[figure].share > 0) {
+    if (value >= 0 && figures[figure].share > 0) {
         return duration_round((uint64_t)value);
     }
-    snprintf(b.text, sizeof(b.text), "%.3g%%", value * 100);
+    if (value >= 0) {
+        snprintf(b.text, sizeof(b.text), "%.3g%%", value * 100);
+    }
     return b;
 }
 
@@ -149,7 +132,6 @@ trial_breaks(const struct trial_rules *rules, const struct trial_counts *before,
 struct tried {
     char name[BIDE_NAME_MAX + 1];
     struct trial_counts total, before;
-    uint64_t succeeded[2][HISTOGRAM_BUCKETS]; /* of both */
 };
 
 struct trial {
@@ -162,62 +144,51 @@ struct trial {
     char *words;
 };
 
-static uint64_t
-count_since(uint64_t now, uint64_t then)
-{
-    return now > then ? now - then : 0; /* any process may write counts */
-}
-
 static void
-take_counts(const struct bide_stats *s, struct trial_counts *out)
+take_counts(const struct bide_stats *s, const uint64_t *succeeded,
+            struct trial_counts *out)
 {
-    *out = (struct trial_counts){
-        .calls = count_since(counter_calls(s), s->cancelled),
-        .failed = counter_failed(s),
-        .attempts = s->attempts,
-        .retries = s->retries};
+    out->calls = counter_calls(s);
+    out->calls -= smaller_ns(s->cancelled, out->calls);
+    out->failed = counter_failed(s);
+    out->attempts = s->attempts;
+    out->retries = s->retries;
+    memcpy(out->succeeded, succeeded, sizeof(out->succeeded));
 }
 
 static int
 keep_cell(void *arg, const struct admin_cell *c)
 {
     struct trial *t = arg;
-    struct tried *to;
+    struct tried *to =
+        c->is_sum ? array_add(&t->list, &t->count, sizeof(*to)) : NULL;
 
-    if (!c->is_sum) {
-        return 0;
+    if (to) {
+        memcpy(to->name, c->name, sizeof(to->name));
+        take_counts(&c->stats, c->succeeded, &to->total);
     }
-    to = array_add(&t->list, &t->count, sizeof(*to));
-    if (!to) {
-        return BIDE_ENOMEM;
+    if (to && !t->late) {
+        take_counts(&c->now, c->now_succeeded, &to->before);
     }
-    memcpy(to->name, c->name, sizeof(to->name));
-    take_counts(&c->stats, &to->total);
-    memcpy(to->succeeded[0], c->succeeded, sizeof(to->succeeded[0]));
-    if (!t->late) {
-        take_counts(&c->now, &to->before);
-        memcpy(to->succeeded[1], c->now_succeeded, sizeof(to->succeeded[1]));
-    }
-    return 0;
+    return !to && c->is_sum ? BIDE_ENOMEM : 0;
 }
 
 struct trial *
 trial_begin(const char *dir, const struct trial_rules *rules, bool late)
 {
     struct trial *t = calloc(1, sizeof(*t));
-    struct admin *a;
-    int rc = t ? admin_open(dir, &a) : BIDE_ENOMEM;
+    int rc = t ? admin_open(dir, &t->admin) : BIDE_ENOMEM;
 
     if (rc == 0) {
         t->dir = dir;
         t->rules = *rules;
         t->late = late;
-        rc = admin_each_cell(a, NULL, ADMIN_NOW, keep_cell, t);
-        admin_close(a);
+        rc = admin_each_cell(t->admin, NULL, ADMIN_NOW, keep_cell, t);
+        admin_close(t->admin);
     }
     if (rc) {
         trial_end(t);
-        return NULL;
+        t = NULL;
     }
     return t;
 }
@@ -231,31 +202,17 @@ trial_end(struct trial *t)
     }
 }
 
-static int
-compare_tried(const void *name, const void *tried)
-{
-    return strcmp(name, ((const struct tried *)tried)->name);
-}
-
-/* Fills `since` with what was counted after `t`, which is NULL for a policy
- * that had no calls. */
+/* Takes off what was counted before.  Any process may write counts: none gets
+ * negative.  Fewer calls: the live state was made anew. */
 static void
-subtract_counts(const struct admin_cell *c, const struct tried *t,
-                uint64_t *succeeded, struct trial_counts *out)
+subtract_counts(struct trial_counts *io, const struct trial_counts *then)
 {
-    take_counts(&c->stats, out);
-    memcpy(succeeded, c->succeeded, HISTOGRAM_BUCKETS * sizeof(*succeeded));
-    out->succeeded = succeeded;
-    if (!t || out->calls < t->total.calls ||
-        out->attempts < t->total.attempts) {
-        return; /* the live state was made anew */
-    }
-    out->calls = count_since(out->calls, t->total.calls);
-    out->failed = count_since(out->failed, t->total.failed);
-    out->attempts = count_since(out->attempts, t->total.attempts);
-    out->retries = count_since(out->retries, t->total.retries);
-    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
-        succeeded[i] = count_since(succeeded[i], t->succeeded[0][i]);
+    uint64_t *to = (uint64_t *)io;
+    const uint64_t *from = (const uint64_t *)then;
+    bool fewer = io->calls < then->calls;
+
+    for (size_t i = 0; !fewer && i < sizeof(*io) / sizeof(*to); i++) {
+        to[i] -= smaller_ns(from[i], to[i]);
     }
 }
 
@@ -273,28 +230,27 @@ is_of_fleet(struct trial *t, const char *name)
     return is;
 }
 
+static int
+compare_names(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
 /* Returns 1 if the policy breaks a rule. */
 static int
 judge_cell(void *arg, const struct admin_cell *c)
 {
+    static const struct tried none;
     struct trial *t = arg;
-    uint64_t succeeded[HISTOGRAM_BUCKETS];
-    struct trial_counts since, before = {0};
-    const struct tried *old = t->count && c->is_sum
-                                  ? bsearch(c->name, t->list, t->count,
-                                            sizeof(*t->list), compare_tried)
-                                  : NULL;
+    const struct tried *old = bsearch(c->name, t->count ? t->list : &none,
+                                      t->count, sizeof(none), compare_names);
+    struct trial_counts since;
     char words[TRIAL_WORDS];
 
-    if (!c->is_sum) {
-        return 0;
-    }
-    if (old) {
-        before = old->before;
-        before.succeeded = old->succeeded[1];
-    }
-    subtract_counts(c, old, succeeded, &since);
-    if (!trial_breaks(&t->rules, &before, &since, words) ||
+    old = old ? old : &none;
+    take_counts(&c->stats, c->succeeded, &since);
+    subtract_counts(&since, &old->total);
+    if (!c->is_sum || !trial_breaks(&t->rules, &old->before, &since, words) ||
         !is_of_fleet(t, c->name)) {
         return 0;
     }

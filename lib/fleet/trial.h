@@ -4,12 +4,12 @@
 #define BIDE_FLEET_TRIAL_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-/* The figures that a guard can bound, in the order of trial.c's table. */
+#include "rule/histogram.h"
+
 enum {
-    TRIAL_FIGURES = 5,
+    TRIAL_FIGURES = 5,    /* that a guard can bound: the table of trial.c */
     TRIAL_CALLS_MIN = 20, /* fewer calls are not judged */
     TRIAL_WORDS = 256,
 };
@@ -17,19 +17,19 @@ struct trial_rules {
     double below[TRIAL_FIGURES]; /* 0: not bounded */
 };
 
-/* Reads "failed<2%, p95<300ms".  BIDE_EINPUT with the reason in `why`
- * (TRIAL_WORDS bytes).  "" has no rules. */
+/* Reads "failed<2%, p95<300ms"; "" has no rules.  BIDE_EINPUT with the reason
+ * in `why` (TRIAL_WORDS bytes). */
 int trial_read(const char *text, struct trial_rules *out, char *why);
 
 /* Statistics of a policy. */
 struct trial_counts {
     uint64_t calls, failed, attempts, retries;
-    const uint64_t *succeeded; /* attempts: rule/histogram.h; NULL: none */
+    uint64_t succeeded[HISTOGRAM_BUCKETS]; /* attempts */
 };
 /* Compares two of them.  A figure breaks a rule if it is not below the bound
  * and, where it was not below it before either, has grown by half.  Returns
- * true and fills `words` ("failed 14% (before 0.2%) of 120 calls") with the
- * first that does. */
+ * true and fills `words` (TRIAL_WORDS bytes) with the first that does: "failed
+ * 14% (before 0.2%) of 120 calls". */
 bool trial_breaks(const struct trial_rules *rules,
                   const struct trial_counts *before,
                   const struct trial_counts *since, char *words);

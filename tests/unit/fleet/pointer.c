@@ -38,7 +38,8 @@ a_stage_has_named_hosts_and_labels(void **state)
         strcpy(h.labels, rows[i].labels);
         strcpy(p.hosts, rows[i].hosts);
         strcpy(p.label, rows[i].label);
-        assert_int_equal(pointer_wants(&p, &h), rows[i].wants);
+        assert_int_equal(pointer_wants(&p, h.name, h.machine, h.labels),
+                         rows[i].wants);
     }
 }
 
@@ -51,7 +52,7 @@ count_in(uint32_t release, uint32_t percent, uint8_t in[1000])
 
     for (int i = 0; i < 1000; i++) {
         snprintf(h.machine, sizeof(h.machine), "%08x", 77 * i);
-        in[i] = pointer_wants(&p, &h) == release;
+        in[i] = pointer_wants(&p, h.name, h.machine, h.labels) == release;
         count += in[i];
     }
     return count;
