@@ -15,6 +15,7 @@ import sys
 import tempfile
 
 BIDE, TOP = map(os.path.abspath, sys.argv[1:3])
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(TOP, "tests/system"))
 import vectors  # pylint: disable=wrong-import-position
 
