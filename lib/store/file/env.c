@@ -1,6 +1,7 @@
 /* Maps LMDB's results to BIDE_E codes and opens environments. */
 #include "env.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "base/paths.h"
 #include "store/pages/pages.h"
 #include "place.h"
+#include "seal.h"
 
 /* Address space in bytes, not memory and not disk: only a full disk should end
  * the growth.  The smaller sizes are for processes with a limit on it. */
@@ -164,4 +166,16 @@ lmdb_open(const char *path, int fd, unsigned flags, MDB_env **out)
         }
     }
     return rc;
+}
+
+int
+lmdb_put_sealed(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_length,
+                const void *value, size_t length, unsigned flags)
+{
+    uint8_t sealed[SEAL_SMALL_MAX];
+    MDB_val k = lmdb_val(key, key_length), v;
+
+    assert(length + 4 <= sizeof(sealed));
+    v = lmdb_val(sealed, seal_write(key, key_length, value, length, sealed));
+    return mdb_put(txn, dbi, &k, &v, flags);
 }

@@ -41,6 +41,12 @@ int lmdb_free_pages(MDB_env *env, uint64_t *out);
 /* Describes `length` bytes for LMDB; they stay the caller's. */
 MDB_val lmdb_val(const void *bytes, size_t length);
 
+/* Stores a sealed value, of at most SEAL_SMALL_MAX bytes with its seal.
+ * Returns LMDB's results. */
+int lmdb_put_sealed(MDB_txn *txn, MDB_dbi dbi, const void *key,
+                    size_t key_length, const void *value, size_t length,
+                    unsigned flags);
+
 /* A file to make, as struct place_new. */
 struct lmdb_new {
     const char *dir, *path;

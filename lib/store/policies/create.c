@@ -33,8 +33,8 @@ fill_meta(MDB_txn *txn, MDB_dbi dbi, const uint8_t *id, const char *live,
     int rc = 0;
 
     for (size_t i = 0; i < sizeof(values) / sizeof(*values) && !rc; i++) {
-        rc = writer_put_sealed(txn, dbi, values[i].key, strlen(values[i].key),
-                               values[i].value, values[i].length, 0);
+        rc = lmdb_put_sealed(txn, dbi, values[i].key, strlen(values[i].key),
+                             values[i].value, values[i].length, 0);
     }
     return rc;
 }

@@ -34,10 +34,4 @@ int writer_damaged(const struct writer *w, const char *what);
 /* Returns 0 or the BIDE_E code for which the transaction cannot be used. */
 int writer_usable(const struct writer *w);
 
-/* Stores a sealed value, of at most SEAL_SMALL_MAX bytes with its seal.
- * Returns LMDB's results. */
-int writer_put_sealed(MDB_txn *txn, MDB_dbi dbi, const void *key,
-                      size_t key_length, const void *value, size_t length,
-                      unsigned flags);
-
 #endif

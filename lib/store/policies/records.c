@@ -220,8 +220,8 @@ static int
 put_sealed(struct writer *w, int db, const void *key, size_t key_length,
            const void *value, size_t length, unsigned flags)
 {
-    return writer_put_sealed(w->txn, w->dbi[db], key, key_length, value, length,
-                             flags);
+    return lmdb_put_sealed(w->txn, w->dbi[db], key, key_length, value, length,
+                           flags);
 }
 
 /* Removes the link to an earlier parent.  If that is `parent`, keeps it and

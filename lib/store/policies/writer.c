@@ -2,7 +2,6 @@
  * because operators' commands are short; services never open LMDB. */
 #include "inside.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -37,18 +36,6 @@ writer_usable(const struct writer *w)
         return place_say(BIDE_EINVAL, "the transaction has ended");
     }
     return w->failed;
-}
-
-int
-writer_put_sealed(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_length,
-                  const void *value, size_t length, unsigned flags)
-{
-    uint8_t sealed[SEAL_SMALL_MAX];
-    MDB_val k = lmdb_val(key, key_length), v;
-
-    assert(length + 4 <= sizeof(sealed));
-    v = lmdb_val(sealed, seal_write(key, key_length, value, length, sealed));
-    return mdb_put(txn, dbi, &k, &v, flags);
 }
 
 /* ---- beginning ---- */
@@ -210,8 +197,8 @@ note_directory(struct writer *w)
     is_copy = reader_original(r) != NULL;
     reader_close(r);
     return is_copy ? 0
-                   : writer_put_sealed(w->txn, w->dbi[META], "dir",
-                                       strlen("dir"), here, strlen(here), 0);
+                   : lmdb_put_sealed(w->txn, w->dbi[META], "dir", strlen("dir"),
+                                     here, strlen(here), 0);
 }
 
 int
@@ -230,8 +217,8 @@ writer_commit(struct writer *w)
     }
     rc = note_directory(w);
     if (!rc) {
-        rc = writer_put_sealed(w->txn, w->dbi[META], "commit", strlen("commit"),
-                               &w->number, sizeof(w->number), 0);
+        rc = lmdb_put_sealed(w->txn, w->dbi[META], "commit", strlen("commit"),
+                             &w->number, sizeof(w->number), 0);
     }
     if (rc) {
         mdb_txn_abort(w->txn);
@@ -251,8 +238,8 @@ int
 writer_set(struct writer *w, const char *key, const void *value, size_t length)
 {
     MDB_val k = lmdb_val(key, strlen(key));
-    int rc = value ? writer_put_sealed(w->txn, w->dbi[META], key, strlen(key),
-                                       value, length, 0)
+    int rc = value ? lmdb_put_sealed(w->txn, w->dbi[META], key, strlen(key),
+                                     value, length, 0)
                    : mdb_del(w->txn, w->dbi[META], &k, NULL);
 
     w->changed = true;

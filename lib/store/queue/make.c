@@ -24,20 +24,12 @@ struct making {
 };
 
 static int
-put_record(struct making *m, const void *key, size_t key_length,
-           const void *value, size_t length)
-{
-    MDB_val k = lmdb_val(key, key_length), v = lmdb_val(value, length);
-
-    return m->rc = mdb_put(m->txn, m->dbi, &k, &v, 0);
-}
-
-static int
 copy_record(void *arg, const void *key, size_t key_length, const void *value,
             size_t length)
 {
     struct making *m = arg;
     uint8_t kind = *(const uint8_t *)key;
+    MDB_val k = lmdb_val(key, key_length), v = lmdb_val(value, length);
     struct deferred_payload payload;
     struct deferred_item item;
     size_t unsealed;
@@ -51,7 +43,7 @@ copy_record(void *arg, const void *key, size_t key_length, const void *value,
         return 0;
     }
     m->marked |= kind == DEFERRED_JOURNAL;
-    return put_record(m, key, key_length, value, length);
+    return m->rc = mdb_put(m->txn, m->dbi, &k, &v, 0);
 }
 
 /* Without the mark, a journal that is there was of a file that was lost: its
@@ -60,13 +52,12 @@ static int
 put_mark(struct making *m)
 {
     const uint8_t key = DEFERRED_JOURNAL;
-    uint8_t sealed[4 + sizeof(struct journal_mark)];
     struct journal_mark mark;
 
     return m->marked || !deferred_journal_left(m->dir, &mark)
                ? 0
-               : put_record(m, &key, 1, sealed,
-                            seal_write(&key, 1, &mark, sizeof(mark), sealed));
+               : lmdb_put_sealed(m->txn, m->dbi, &key, 1, &mark, sizeof(mark),
+                                 0);
 }
 
 /* Notes that an unknown number of pieces may be missing. */
@@ -76,12 +67,10 @@ put_loss(struct making *m)
     const uint8_t key = DEFERRED_META;
     const struct deferred_meta meta = {
         .format = DEFERRED_FORMAT, .next = 1, .lost_ns = clock_realtime_ns()};
-    uint8_t sealed[4 + sizeof(meta)];
 
-    return !m->anew
-               ? 0
-               : put_record(m, &key, 1, sealed,
-                            seal_write(&key, 1, &meta, sizeof(meta), sealed));
+    return m->anew ? lmdb_put_sealed(m->txn, m->dbi, &key, 1, &meta,
+                                     sizeof(meta), 0)
+                   : 0;
 }
 
 static int
