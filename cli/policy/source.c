@@ -227,7 +227,7 @@ sort_names(struct source *s, struct faults *faults)
 
             fault_add(faults, &f, "[%s]: this policy is already in %s:%d", name,
                       source_file_of(s, first),
-                      policy_text_line(s->all.list[first], NULL));
+                      policy_text_line(s->all.list[first]));
             rc = BIDE_EINPUT;
         }
     }

@@ -267,7 +267,7 @@ begin_key(struct reading *r, const char *name)
         return;
     }
     seen = &r->seen[key - policy_keys];
-    if (*seen > policy_text_line(r->text, NULL)) {
+    if (*seen > policy_text_line(r->text)) {
         FAULT(r, DUPLICATE, NULL, .key = key, "%s: set twice, first in line %d",
               key->name, *seen);
         return;

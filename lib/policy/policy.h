@@ -36,9 +36,8 @@ const char *policy_text_name(const struct policy_text *t);
 /* Returns the canonical value of a key, NULL if this text does not set it. */
 const char *policy_text_get(const struct policy_text *t, const struct key *key);
 
-/* Returns the line of the key's value in its file, or of the section if `key`
- * is NULL.  0: it is in no file. */
-int policy_text_line(const struct policy_text *t, const struct key *key);
+/* Returns the line of the section in its file.  0: it is in no file. */
+int policy_text_line(const struct policy_text *t);
 /* Returns a fault about `key` and `other` (NULL: none), at the value of the
  * first of the two that the text sets, else at its section. */
 struct fault policy_text_fault(const struct policy_text *t, const char *file,

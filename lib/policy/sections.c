@@ -66,7 +66,7 @@ sections_add(struct sections *s, const char *name, int line,
         uint32_t *slot = find_slot(s, name);
 
         if (*slot) {
-            *first = policy_text_line(s->list.list[*slot - 1], NULL);
+            *first = policy_text_line(s->list.list[*slot - 1]);
             rc = BIDE_EEXIST;
         } else {
             *slot = (uint32_t)s->list.count;

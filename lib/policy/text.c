@@ -141,15 +141,9 @@ policy_text_get(const struct policy_text *t, const struct key *key)
 }
 
 int
-policy_text_line(const struct policy_text *t, const struct key *key)
+policy_text_line(const struct policy_text *t)
 {
-    const struct entry *e;
-
-    if (!key) {
-        return t->line;
-    }
-    e = find_entry(t, key);
-    return e ? e->line : 0;
+    return t->line;
 }
 
 struct fault

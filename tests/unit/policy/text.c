@@ -109,6 +109,7 @@ copies_are_equal_and_independent(void **state)
     struct policy_text *a = text_with(pairs), *b = policy_text_copy(a);
     struct policy_text *empty = policy_text_new("p");
     struct policy_text *also = policy_text_copy(empty);
+    struct fault f;
 
     (void)state;
     assert_true(policy_text_same(a, b));
@@ -119,8 +120,10 @@ copies_are_equal_and_independent(void **state)
     assert_string_equal(policy_text_get(a, key_find("attempts")), "4");
     policy_text_set(b, "attempts", "4", "set", 9, NULL);
     assert_true(policy_text_same(a, b)); /* the line is no part of it */
-    assert_int_equal(policy_text_line(b, key_find("attempts")), 9);
-    assert_int_equal(policy_text_line(b, key_find("wait")), 0);
+    f = policy_text_fault(b, "t", FAULT_CONFLICT, key_find("attempts"), NULL);
+    assert_int_equal(f.line, 9);
+    f = policy_text_fault(b, "t", FAULT_CONFLICT, key_find("wait"), NULL);
+    assert_int_equal(f.line, 0);
     policy_text_set(also, "wait", "none", "set", 0, NULL);
     assert_null(policy_text_get(empty, key_find("wait")));
     assert_null(policy_text_new("No Name"));
