@@ -14,21 +14,23 @@
 struct fleet_words
 fleet_stage(const struct pointer *p)
 {
-    struct fleet_words w;
+    struct fleet_words w = {"all hosts"};
     char percent[32] = "", then[256] = "";
+    bool named = *p->hosts || *p->label;
 
-    if (p->percent && p->percent < 100) {
-        snprintf(percent, sizeof(percent), "%u %% of hosts", p->percent);
-    }
     if (*p->then) {
         snprintf(then, sizeof(then), "; then %s, every %s%s", p->then,
                  duration_write(p->every_ms * 1000000).text,
                  p->paused ? " (paused)" : "");
     }
-    snprintf(w.text, sizeof(w.text), "%s%.200s%s%s%s%s%s",
-             p->percent == 100 ? "all hosts" : "", p->hosts,
-             *p->hosts && *p->label ? ", " : "", p->label,
-             (*p->hosts || *p->label) && *percent ? ", " : "", percent, then);
+    if (p->percent) {
+        snprintf(percent, sizeof(percent), "%s%u %% of hosts",
+                 named ? ", " : "", p->percent);
+    }
+    if (p->percent < 100) {
+        snprintf(w.text, sizeof(w.text), "%.200s%s%s%s%s", p->hosts,
+                 *p->hosts && *p->label ? ", " : "", p->label, percent, then);
+    }
     return w;
 }
 

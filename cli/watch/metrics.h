@@ -11,6 +11,7 @@
 #include "admin/guard.h"
 #include "cli/view/count.h"
 #include "record/past.h"
+#include "store/policies/record.h"
 #include "store/queue/queue.h"
 
 struct metrics_policy {
@@ -40,9 +41,10 @@ struct metrics {
     bool counts;  /* as far as files tell, services can count calls */
     bool history; /* history can be read, or does not exist yet */
     struct history_known past;
-    bool stopped;        /* the recorder; meant only if one was started */
-    uint64_t trouble_ns; /* last time that a service could not read the
-                            registry; 0: never */
+    struct record_fleet fleet; /* what its agent applied last */
+    bool stopped;              /* the recorder; meant only if one was started */
+    uint64_t trouble_ns;       /* last time that a service could not read the
+                                  registry; 0: never */
 };
 
 /* Reads everything into `out`.  Returns 0 or a BIDE_E code (with admin_why).

@@ -11,7 +11,6 @@
 #include "cli/view/guard.h"
 #include "policy/policy.h"
 #include "record/past.h"
-#include "store/policies/record.h"
 #include "store/queue/queue.h"
 #include "metrics.h"
 #include "uncounted.h"
@@ -187,7 +186,8 @@ metrics_read(struct admin *registry, struct metrics *out)
     if (admin_trouble(registry, &out->trouble_ns) == 0) {
         out->trouble_ns = 0;
     }
-    return add_undefined(out);
+    rc = admin_fleet(registry, &out->fleet, &age_ns);
+    return rc ? rc : add_undefined(out);
 }
 
 void

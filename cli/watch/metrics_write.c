@@ -102,6 +102,21 @@ write_recorder(const struct family *f, const struct metrics *m)
     }
 }
 
+static void
+write_fleet(const struct family *f, const struct metrics *m)
+{
+    char release[16], stage[16];
+
+    snprintf(release, sizeof(release), "%u", m->fleet.release);
+    snprintf(stage, sizeof(stage), "%u", m->fleet.stage);
+    if (m->fleet.release > 0) {
+        put_count(
+            f,
+            LABELS("host", m->fleet.host, "release", release, "stage", stage),
+            1);
+    }
+}
+
 /* ---- policies ---- */
 
 static void
@@ -382,6 +397,10 @@ static const struct {
      .write = write_recorder},
     {"bide_registry_trouble_timestamp_seconds", "gauge",
      "When a service last failed to read the registry.", TIME(trouble_ns)},
+    {"bide_fleet_info", "gauge",
+     "The fleet's release on this host, and the percent of the stage that "
+     "brought it.",
+     .write = write_fleet},
     {"bide_policy_version", "gauge",
      "The version in force; 0: used by services but not defined.",
      .policy = write_policy_version},

@@ -118,11 +118,18 @@ tests:
       - {series: 'bide_up', values: '1x20'}
       - {series: 'bide_registry_trouble_timestamp_seconds', values: '60x20'}
       - {series: 'bide_recorder_up', values: '1x9 0x11'}
+      - {series: 'bide_fleet_info{instance="a",host="web-1",release="2",stage="0"}', values: '1x20'}
+      - {series: 'bide_fleet_info{instance="b",host="web-2",release="1",stage="100"}', values: '1x20'}
+      - {series: 'bide_calls_total{instance="a",policy="buy",scope="",verdict="aborted"}', values: '0+3x20'}
+      - {series: 'bide_calls_total{instance="a",policy="buy",scope="",verdict="succeeded"}', values: '0+57x20'}
+      - {series: 'bide_calls_total{instance="b",policy="buy",scope="",verdict="aborted"}', values: '0x20'}
+      - {series: 'bide_calls_total{instance="b",policy="buy",scope="",verdict="succeeded"}', values: '0+60x20'}
       - {series: 'bide_history_recorded_timestamp_seconds', values: '0+60x9 540x11'}
     promql_expr_test:
       - {expr: 'policy:bide_calls:rate5m{policy="pay"} * 60', eval_time: 8m, exp_samples: [{labels: '{policy="pay"}', value: 100}]}
       - {expr: 'policy:bide_retries:ratio_rate5m', eval_time: 8m, exp_samples: [{labels: 'policy:bide_retries:ratio_rate5m{policy="pay"}', value: 0.25}]}
       - {expr: 'round(policy:bide_attempt_duration_seconds:p95_rate5m, 0.01)', eval_time: 8m, exp_samples: [{labels: '{policy="pay"}', value: 0.29}]}
+      - {expr: 'round(stage:bide_calls_failed:ratio_rate5m, 0.001)', eval_time: 8m, exp_samples: [{labels: '{policy="buy",release="2",stage="0"}', value: 0.05}, {labels: '{policy="buy",release="1",stage="100"}', value: 0}]}
     alert_rule_test:
 END
     # ALERT TIME LABELS SUMMARY COMMAND; without labels: it does not fire.
@@ -175,13 +182,13 @@ assert uids == {"${datasource}", board["uid"]}, uids # none of a real data sourc
 text = json.dumps(board)
 for name in re.findall(r"\$([a-z_]+)\b", text):
     assert name in names or name == "__rate_interval", name
-for title in ("worst first", "Policy $policy", "Latency", "Breakers", "budgets", "Recorder"):
+for title in ("worst first", "Policy $policy", "Latency", "Breakers", "budgets", "Recorder", "Fleet"):
     assert any(title in p["title"] for p in panels), title
 assert any(p["type"] == "heatmap" for p in panels)
 plain = [e.replace("$__rate_interval", "5m").replace("$policy", ".*").replace("$instance", ".*") for e in exprs]
 rules = [{"record": f"panel:{i}", "expr": e} for i, e in enumerate(plain)]
 json.dump({"groups": [{"name": "board", "rules": rules}]}, open("board.yml", "w"))
-labels = set(re.findall(r"(\w+)=", open("all").read())) | {"instance"}
+labels = set(re.findall(r"(\w+)=", open("all").read())) | {"instance", "release", "stage"}
 for e in plain:
     used = set(re.findall(r"(\w+)(?:!=|=~|=)\"", e))
     for by in re.findall(r"by \(([^)]*)\)", e):
