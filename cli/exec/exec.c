@@ -267,6 +267,8 @@ say_refused(const struct exec *e)
             check_policy_exists(e) == BIDE_ENOPOLICY ? "default" : e->name);
     } else if (r->reason == BIDE_BY_BREAKER) {
         say("see: bide breaker %s", e->name);
+    } else if (r->reason == BIDE_BY_LIMIT || r->reason == BIDE_BY_RATE) {
+        say("see: bide %s %s", bide_reason_name(r->reason), e->name);
     }
     return EXEC_REFUSED;
 }

@@ -22,12 +22,29 @@ struct waiting_calls {
     struct json *array; /* NULL: print a table */
 };
 
-enum column { POLICY, SCOPE, ATTEMPTS, WAKES_IN, LAST_OUTCOME, PROCESS };
+enum column {
+    POLICY,
+    SCOPE,
+    ATTEMPTS,
+    WAKES_IN,
+    WAITS_FOR,
+    LAST_OUTCOME,
+    PROCESS
+};
+
+/* Returns what a call waits for: its next retry, or what refuses its attempt.
+ */
+static const char *
+waits_for(const struct admin_sleeper *s)
+{
+    return s->call.waits_for == BIDE_BY_NONE
+               ? "retry"
+               : bide_reason_name(s->call.waits_for);
+}
 
 static void
 add_sleeper_row(struct table *t, const struct admin_sleeper *s)
 {
-
     table_row_of(t, s->name);
     if (*s->scope) {
         table_cell(t, SCOPE, "%s", s->scope);
@@ -38,7 +55,8 @@ add_sleeper_row(struct table *t, const struct admin_sleeper *s)
         table_cell(t, ATTEMPTS, "%u of %u", s->call.attempts, s->call.allowed);
     }
     table_cell(t, WAKES_IN, "%s", duration_round(s->wakes_in_ns).text);
-    if (*s->call.outcome) {
+    table_cell(t, WAITS_FOR, "%s", waits_for(s));
+    if (*s->call.outcome && s->call.attempts > 0) {
         table_cell(t, LAST_OUTCOME, "%s", s->call.outcome);
     }
     table_cell(t, PROCESS, "%u%s%s%s", s->call.by.pid,
@@ -58,7 +76,8 @@ put_sleeper(struct json *j, const struct admin_sleeper *s)
         json_put_count(j, "allowed", s->call.allowed);
     }
     json_put_number(j, "wakes_in_ms", (double)(s->wakes_in_ns / 1000) / 1000);
-    json_put_text(j, "outcome", s->call.outcome);
+    json_put_text(j, "waits_for", waits_for(s));
+    json_put_text(j, "outcome", s->call.attempts ? s->call.outcome : "");
     json_put_count(j, "pid", s->call.by.pid);
     json_put_text(j, "program", s->call.by.program);
     json_put_truth(j, "other_container", s->call.by.elsewhere);
@@ -109,6 +128,7 @@ calls_command(struct command_line *line)
         [SCOPE] = {"SCOPE", TABLE_NAME},
         [ATTEMPTS] = {"ATTEMPTS", 0},
         [WAKES_IN] = {"WAKES IN", TABLE_RIGHT},
+        [WAITS_FOR] = {"WAITS FOR", 0},
         [LAST_OUTCOME] = {"LAST OUTCOME", TABLE_WRAP},
         [PROCESS] = {"PROCESS", 0},
     };
@@ -124,7 +144,7 @@ calls_command(struct command_line *line)
         object = json_object_new();
         waiting.array = json_in_array(object, "calls");
     } else {
-        waiting.table = table_new(columns, 6);
+        waiting.table = table_new(columns, 7);
     }
     rc = admin_each_sleeper(line->registry, list_sleeper, &waiting);
     if (rc < 0) {
