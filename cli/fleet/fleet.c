@@ -1,6 +1,7 @@
 /* bide fleet join, leave, follow. */
 #include "fleet.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +117,38 @@ fleet_put(struct json *j, const struct field *fields, const void *from)
 
 /* ---- join ---- */
 
+/* Where the options of join go.  Files are kept with their whole path: the
+ * agent runs elsewhere. */
+static const struct taken {
+    enum option option;
+    size_t offset, size;
+    bool is_file;
+} taken[] = {
+#define TAKEN(option, member, is_file)                        \
+    {                                                         \
+        OPTION_##option, offsetof(struct host_setup, member), \
+            sizeof(((struct host_setup *)0)->member), is_file \
+    }
+    TAKEN(NAME, name, false),    TAKEN(PREFIX, prefix, false),
+    TAKEN(LABEL, labels, false), TAKEN(LOCAL, local, false),
+    TAKEN(CACERT, cacert, true), TAKEN(CERT, cert, true),
+    TAKEN(KEY, key, true),       TAKEN(TOKEN_FILE, token_file, true),
+};
+
+/* Copies an option.  Returns 0 or the exit status, as the functions below. */
+static int
+take_option(const struct taken *t, const char *given, struct host_setup *s)
+{
+    char *whole = t->is_file ? paths_absolute(given) : strdup(given);
+    int status = !whole || (t->is_file && access(whole, R_OK))
+                     ? say_errno(given)
+                     : fleet_take(option_rows[t->option].name, whole,
+                                  (char *)s + t->offset, t->size);
+
+    free(whole);
+    return status;
+}
+
 static int
 take_urls(struct command_line *line, struct host_setup *s)
 {
@@ -123,13 +156,9 @@ take_urls(struct command_line *line, struct host_setup *s)
         const char *url = line->operands[i];
         size_t used = strlen(s->urls);
 
-        if (strncmp(url, "http://", 7) != 0 &&
-            strncmp(url, "https://", 8) != 0) {
+        if ((strncmp(url, "http://", 7) && strncmp(url, "https://", 8)) ||
+            strpbrk(url, ", ") || used + strlen(url) + 2 > sizeof(s->urls)) {
             say("%s: not a URL of etcd, such as https://etcd-1:2379", url);
-            return STATUS_INPUT;
-        }
-        if (used + strlen(url) + 2 > sizeof(s->urls) || strpbrk(url, ", ")) {
-            say("%s: too long, or it has a comma or blank", url);
             return STATUS_INPUT;
         }
         snprintf(s->urls + used, sizeof(s->urls) - used, "%s%s",
@@ -138,58 +167,28 @@ take_urls(struct command_line *line, struct host_setup *s)
     return STATUS_DONE;
 }
 
-/* Files are kept with their whole path: the agent runs elsewhere. */
-static int
-take_path(struct command_line *line, enum option option, char *to, size_t size)
-{
-    const char *path = line->option[option];
-    char *whole = path ? paths_absolute(path) : NULL;
-    int status;
-
-    if (!path) {
-        return STATUS_DONE;
-    }
-    if (!whole || access(whole, R_OK)) {
-        free(whole);
-        return say_errno(path);
-    }
-    status = fleet_take(option_rows[option].name, whole, to, size);
-    free(whole);
-    return status;
-}
-
 static int
 take_options(struct command_line *line, struct host_setup *s)
 {
-    const char *name = line->option[OPTION_NAME];
-    const char *prefix = line->option[OPTION_PREFIX];
-    char host[256] = "";
-    int status;
+    int status = take_urls(line, s);
 
-    if (!name) {
-        gethostname(host, sizeof(host) - 1);
-        name = host;
+    gethostname(s->name, sizeof(s->name) - 1);
+    strcpy(s->prefix, FLEET_PREFIX);
+    for (size_t i = 0; i < sizeof(taken) / sizeof(*taken) && !status; i++) {
+        const char *given = line->option[taken[i].option];
+
+        status = given ? take_option(&taken[i], given, s) : STATUS_DONE;
     }
-    if (!host_name_ok(name)) {
-        say("%s: not a name of a host: letters, digits and ._- only", name);
-        return STATUS_INPUT;
+    if (status == 0 && !host_name_ok(s->name)) {
+        say("%s: not a name of a host: letters, digits and ._- only", s->name);
+        status = STATUS_INPUT;
     }
-    prefix = prefix ? prefix : FLEET_PREFIX;
-    if (*prefix != '/' || !prefix[1] || prefix[strlen(prefix) - 1] == '/') {
-        say("--prefix %s: must begin, and not end, with a slash", prefix);
-        return STATUS_INPUT;
+    if (status == 0 && (*s->prefix != '/' || !s->prefix[1] ||
+                        s->prefix[strlen(s->prefix) - 1] == '/')) {
+        say("--prefix %s: must begin, and not end, with a slash", s->prefix);
+        status = STATUS_INPUT;
     }
-    status = fleet_take("name", name, s->name, sizeof(s->name));
-    status = status
-                 ? status
-                 : fleet_take("prefix", prefix, s->prefix, sizeof(s->prefix));
-    status = status ? status
-                    : fleet_take("label", line->option[OPTION_LABEL], s->labels,
-                                 sizeof(s->labels));
-    status = status ? status
-                    : fleet_take("local", line->option[OPTION_LOCAL], s->local,
-                                 sizeof(s->local));
-    host_machine(name, s->machine);
+    host_machine(s->name, s->machine);
     return status;
 }
 
@@ -198,20 +197,8 @@ fleet_join_command(struct command_line *line)
 {
     struct fleet f = {.etcd = NULL};
     struct host_setup *s = &f.setup;
-    int status = take_urls(line, s), rc;
-    const struct {
-        enum option option;
-        char *to;
-    } paths[] = {{OPTION_CACERT, s->cacert},
-                 {OPTION_CERT, s->cert},
-                 {OPTION_KEY, s->key},
-                 {OPTION_TOKEN_FILE, s->token_file}};
+    int status = take_options(line, s), rc;
 
-    status = status ? status : take_options(line, s);
-    for (size_t i = 0; i < sizeof(paths) / sizeof(*paths) && !status; i++) {
-        status =
-            take_path(line, paths[i].option, paths[i].to, sizeof(s->cacert));
-    }
     if (status) {
         return status;
     }
@@ -236,8 +223,6 @@ fleet_leave_command(struct command_line *line)
 {
     struct fleet f;
     struct fleet_key key;
-    struct etcd_step step = {.verb = ETCD_DELETE, .key = key.text};
-    struct etcd_reply reply;
     int status, rc;
 
     f = (struct fleet){.etcd = NULL};
@@ -252,10 +237,8 @@ fleet_leave_command(struct command_line *line)
     say_changed();
     key = fleet_key(f.setup.prefix, "host", f.setup.name);
     rc = etcd_open(&f.setup, &f.etcd);
-    rc = rc ? rc : etcd_do(f.etcd, &step, 1, &reply);
-    if (rc == 0) {
-        etcd_reply_free(&reply);
-    } else {
+    rc = rc ? rc : etcd_one(f.etcd, ETCD_DELETE, key, NULL, 0, NULL);
+    if (rc) {
         say("the record of %s stays in etcd: %s", f.setup.name,
             f.etcd ? etcd_why(f.etcd) : bide_strerror(rc));
     }

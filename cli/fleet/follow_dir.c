@@ -53,17 +53,14 @@ static void
 say_refused(struct watched *w, int rc, struct faults *faults, const char *why)
 {
     const struct fault *f = faults_first(faults);
-    char text[1536];
 
-    snprintf(text, sizeof(text), "%.400s%s%.1000s", f ? f->file : w->path, ": ",
-             f      ? f->what
-             : *why ? why
-                    : bide_strerror(rc));
-    if (strcmp(text, w->said) != 0) {
-        strcpy(w->said, text);
-        say_refusal(rc, faults, w->path, "policies stay as they are");
-        if (!f) {
-            say_why(w->path, *why ? why : bide_strerror(rc));
+    why = f ? f->what : *why ? why : bide_strerror(rc);
+    if (strcmp(why, w->said) != 0) {
+        snprintf(w->said, sizeof(w->said), "%s", why);
+        if (f) {
+            say_refusal(rc, faults, w->path, "policies stay as they are");
+        } else {
+            say_why(w->path, why);
         }
     }
     faults_free(faults);

@@ -6,6 +6,7 @@
 #include <bide.h>
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/plain.h"
 #include "cli/command/number.h"
 #include "cli/command/say.h"
 #include "cli/out/json.h"
@@ -152,7 +153,7 @@ check_stage(struct turn *t)
         named += *c == ',';
     }
     for (size_t i = 0; i < look->count; i++) {
-        found += host_list_has(p->hosts, look->list[i].host);
+        found += plain_list_has(p->hosts, look->list[i].host);
     }
     stage_count(look, p);
     if (found == named && (look->in_stage || p->percent == 100)) {

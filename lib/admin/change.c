@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/failure.h"
+#include "base/plain.h"
 #include "policy/policy.h"
 #include "store/policies/writer.h"
 #include "steps.h"
@@ -113,27 +114,12 @@ admin_apply(struct admin *a, const struct admin_change *change,
 
 /* ---- mirror ---- */
 
-static bool
-is_local(const struct admin_mirror *m, const char *name)
-{
-    size_t length = strlen(name);
-    const char *at = m->local;
-
-    while (
-        at && *at &&
-        (strncmp(at, name, length) != 0 || (at[length] && at[length] != ','))) {
-        at = strchr(at, ',');
-        at = at ? at + 1 : NULL;
-    }
-    return at && *at;
-}
-
 /* Applies one policy, and marks it if there was none. */
 static int
 mirror_one(struct edit *e, const struct policy_text *t)
 {
     const char *name = policy_text_name(t);
-    int rc = is_local(e->mirror, name) ? 0 : apply_one(e, t);
+    int rc = plain_list_has(e->mirror->local, name) ? 0 : apply_one(e, t);
 
     if (rc == 0 && e->results.count) {
         const struct admin_result *r = &e->results.list[e->results.count - 1];
@@ -156,7 +142,7 @@ mirror_prune(struct edit *e, const struct names *kept)
         const char *name = all.list[i];
 
         if (!names_have(kept, name) && writer_marked(e->writer, name) &&
-            !is_local(e->mirror, name)) {
+            !plain_list_has(e->mirror->local, name)) {
             rc = delete_one(e, name, edit_read_old);
             rc = rc ? rc
                     : edit_fail_store(e, writer_mark(e->writer, name, false));
@@ -187,7 +173,7 @@ admin_mirror(struct admin *a, const struct admin_change *change,
     for (size_t i = 0; i < texts->count && rc == 0; i++) {
         const char *name = policy_text_name(texts->list[i]);
 
-        rc = is_local(mirror, name)
+        rc = plain_list_has(mirror->local, name)
                  ? 0
                  : check_policy(&e, name, texts->list[i], name);
     }

@@ -79,3 +79,19 @@ plain_excerpt(const char *text, size_t length, char *buffer, size_t size)
     memcpy(buffer, text, keep);
     return buffer;
 }
+
+bool
+plain_list_has(const char *list, const char *word)
+{
+    size_t length = strlen(word);
+
+    while (list && *list) {
+        size_t part = strcspn(list, ",");
+
+        if (part == length && strncmp(list, word, length) == 0) {
+            return true;
+        }
+        list += part + (list[part] == ',');
+    }
+    return false;
+}

@@ -2,6 +2,7 @@
 #ifndef BIDE_PLAIN_H
 #define BIDE_PLAIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,9 @@ size_t plain_character(const char *bytes, size_t left, uint32_t *out);
  * line ends (\n and \r\n) are plain; U+0080 to U+009F are not, because some
  * terminals obey them. */
 size_t plain_length(const char *bytes, size_t length);
+
+/* Reports whether a comma-separated list (NULL: none) has the word. */
+bool plain_list_has(const char *list, const char *word);
 
 /* Replaces control characters by `?`: they could affect a terminal.  NULL: does
  * nothing. */

@@ -79,25 +79,22 @@ int
 agent_fleet(struct etcd *e, const char *prefix, char id[33], char *why)
 {
     struct fleet_key key = fleet_key(prefix, "fleet", NULL);
-    char fresh[33];
-    struct etcd_step steps[] = {
-        {.verb = ETCD_IF, .key = key.text},
-        {.verb = ETCD_PUT, .key = key.text, .value = fresh, .length = 32}};
-    const struct etcd_step get = {.verb = ETCD_GET, .key = key.text};
     struct etcd_reply reply;
-    int rc = etcd_do(e, &get, 1, &reply);
-    bool made = false;
+    char fresh[33];
+    int rc = etcd_one(e, ETCD_GET, key, NULL, 0, &reply);
+    bool make = rc == 0 && !*id && reply.count == 0;
 
-    if (rc == 0 && !*id && reply.count == 0) {
+    if (make) {
         host_draw_id(fresh);
-        rc = etcd_do(e, steps, 2, &reply);
-        made = rc == 0 && reply.held;
+        rc = etcd_swap(e, key, 0, fresh, &reply);
+        make = rc == 0;
+        rc = rc == BIDE_EVERSION ? 0 : rc; /* another host was faster */
     }
     if (rc) {
         snprintf(why, DOCUMENT_WHY, "%s", etcd_why(e));
         return rc;
     }
-    if (made) {
+    if (make) {
         memcpy(id, fresh, sizeof(fresh));
     } else {
         rc = check_fleet(etcd_find(&reply, key.text), id, why);
@@ -115,8 +112,6 @@ send_record(struct agent *a)
     const struct host_setup *s = a->o->setup;
     struct fleet_key key = fleet_key(s->prefix, "host", s->name);
     uint64_t now_ns = clock_monotonic_ns();
-    struct etcd_step step = {.verb = ETCD_PUT, .key = key.text};
-    struct etcd_reply reply;
     char *same, *text;
     int rc;
 
@@ -130,16 +125,15 @@ send_record(struct agent *a)
     }
     a->record.time_ms = clock_realtime_ns() / 1000000;
     text = host_record_write(&a->record);
-    step.value = text;
-    step.length = text ? strlen(text) : 0;
-    rc = text && same ? etcd_do(a->etcd, &step, 1, &reply) : BIDE_ENOMEM;
+    rc = text && same
+             ? etcd_one(a->etcd, ETCD_PUT, key, text, strlen(text), NULL)
+             : BIDE_ENOMEM;
     free(text);
     if (rc) {
         snprintf(a->why, sizeof(a->why), "%s", etcd_why(a->etcd));
         free(same);
         return rc;
     }
-    etcd_reply_free(&reply);
     free(a->sent);
     a->sent = same;
     a->send_by_ns = now_ns + (uint64_t)((0.75 + host_draw_share() / 2) *

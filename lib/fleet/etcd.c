@@ -301,6 +301,32 @@ etcd_do(struct etcd *e, const struct etcd_step *steps, size_t count,
     return rc;
 }
 
+int
+etcd_one(struct etcd *e, enum etcd_verb verb, struct fleet_key key,
+         const char *value, size_t length, struct etcd_reply *out)
+{
+    const struct etcd_step step = {verb, key.text, value, length, 0};
+    struct etcd_reply reply;
+    int rc = etcd_do(e, &step, 1, out ? out : &reply);
+
+    if (rc == 0 && !out) {
+        etcd_reply_free(&reply);
+    }
+    return rc;
+}
+
+int
+etcd_swap(struct etcd *e, struct fleet_key key, uint64_t modified,
+          const char *text, struct etcd_reply *out)
+{
+    const struct etcd_step steps[] = {
+        {.verb = ETCD_IF, .key = key.text, .modified = modified},
+        {ETCD_PUT, key.text, text, text ? strlen(text) : 0, 0}};
+    int rc = text ? etcd_do(e, steps, 2, out) : BIDE_ENOMEM;
+
+    return rc || out->held ? rc : BIDE_EVERSION;
+}
+
 /* ---- watching ---- */
 
 int

@@ -11,8 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "host.h"
+
 struct etcd;
-struct host_setup;
 
 /* Bytes of one value: etcd refuses requests above 1.5 MiB by default. */
 enum { ETCD_VALUE_MAX = 1 << 20 };
@@ -58,6 +59,13 @@ struct etcd_step {
  * if the keys have the values that it would have put. */
 int etcd_do(struct etcd *e, const struct etcd_step *steps, size_t count,
             struct etcd_reply *out);
+/* The same for one step without a condition; `out` may be NULL. */
+int etcd_one(struct etcd *e, enum etcd_verb verb, struct fleet_key key,
+             const char *value, size_t length, struct etcd_reply *out);
+/* Puts a value under a key that was last modified at `modified` (0: is missing).
+ * BIDE_EVERSION: it was not; *out then has what it is. */
+int etcd_swap(struct etcd *e, struct fleet_key key, uint64_t modified,
+              const char *text, struct etcd_reply *out);
 /* Closes the connection of etcd_do(), for an agent that waits. */
 void etcd_rest(struct etcd *e);
 

@@ -83,46 +83,26 @@ write_condition(const struct etcd_step *s)
 }
 
 static json_t *
-write_get(const char *key)
+write_step(enum etcd_verb verb, const struct etcd_step *s)
 {
-    return json_pack("{s:{s:o}}", "request_range", "key",
-                     encode_bytes(key, strlen(key)));
-}
+    size_t length = strlen(s->key);
+    json_t *key = encode_bytes(s->key, length);
+    char end[256];
 
-static json_t *
-write_list(const char *key)
-{
-    size_t length = strlen(key);
-    char *end = strdup(key);
-    json_t *j;
-
-    if (!end) {
-        return NULL;
-    }
-    end[length - 1]++; /* the first key behind all that begin with `key` */
-    j = json_pack("{s:{s:o, s:o}}", "request_range", "key",
-                  encode_bytes(key, length), "range_end",
-                  encode_bytes(end, length));
-    free(end);
-    return j;
-}
-
-static json_t *
-write_step(const struct etcd_step *s)
-{
-    switch (s->verb) {
-    case ETCD_PUT:
-        return json_pack("{s:{s:o, s:o}}", "request_put", "key",
-                         encode_bytes(s->key, strlen(s->key)), "value",
+    if (verb == ETCD_PUT) {
+        return json_pack("{s:{s:o, s:o}}", "request_put", "key", key, "value",
                          encode_bytes(s->value, s->length));
-    case ETCD_DELETE:
-        return json_pack("{s:{s:o}}", "request_delete_range", "key",
-                         encode_bytes(s->key, strlen(s->key)));
-    case ETCD_LIST:
-        return write_list(s->key);
-    default:
-        return write_get(s->key);
     }
+    if (verb == ETCD_LIST) { /* to the first key that begins otherwise */
+        snprintf(end, sizeof(end), "%.*s%c", (int)length - 1, s->key,
+                 s->key[length - 1] + 1);
+        return json_pack("{s:{s:o, s:o}}", "request_range", "key", key,
+                         "range_end", encode_bytes(end, length));
+    }
+    return json_pack("{s:{s:o}}",
+                     verb == ETCD_DELETE ? "request_delete_range"
+                                         : "request_range",
+                     "key", key);
 }
 
 static char *
@@ -145,10 +125,12 @@ gateway_write(const struct etcd_step *steps, size_t count)
         const struct etcd_step *s = &steps[i];
 
         if (s->verb == ETCD_IF) {
-            failed |= json_array_append_new(compare, write_condition(s)) != 0 ||
-                      json_array_append_new(failure, write_get(s->key)) != 0;
+            failed |=
+                json_array_append_new(compare, write_condition(s)) != 0 ||
+                json_array_append_new(failure, write_step(ETCD_GET, s)) != 0;
         } else {
-            failed |= json_array_append_new(success, write_step(s)) != 0;
+            failed |=
+                json_array_append_new(success, write_step(s->verb, s)) != 0;
         }
     }
     return dump(json_pack("{s:o, s:o, s:o}", "compare", compare, "success",
@@ -230,21 +212,20 @@ read_pairs(const json_t *root, struct etcd_reply *r)
 static int
 classify_error(uint64_t code, const char *message)
 {
-    static const struct {
-        uint64_t grpc;
-        int rc;
-    } rows[] = {
-        {3, BIDE_EINVAL}, {7, BIDE_EPERM}, {8, BIDE_EFULL}, {16, BIDE_EPERM}};
-
     if (strstr(message, "user name is empty")) { /* there is no token */
         return BIDE_EPERM;
     }
-    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        if (rows[i].grpc == code) {
-            return rows[i].rc;
-        }
+    switch (code) {
+    case 3:
+        return BIDE_EINVAL;
+    case 7:
+    case 16:
+        return BIDE_EPERM;
+    case 8:
+        return BIDE_EFULL;
+    default:
+        return BIDE_ESYS;
     }
-    return BIDE_ESYS;
 }
 
 /* An answer has "error" as a text, a line of a watch as an object. */

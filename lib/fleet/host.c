@@ -135,22 +135,6 @@ host_machine(const char *name, char out[33])
 }
 
 bool
-host_list_has(const char *list, const char *word)
-{
-    size_t length = strlen(word);
-
-    while (list && *list) {
-        size_t part = strcspn(list, ",");
-
-        if (part == length && strncmp(list, word, length) == 0) {
-            return true;
-        }
-        list += part + (list[part] == ',');
-    }
-    return false;
-}
-
-bool
 host_name_ok(const char *name)
 {
     size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyz"

@@ -42,8 +42,6 @@ int host_setup_write(const char *dir, const struct host_setup *s, char *why);
 int host_setup_remove(const char *dir, char *why);
 /* Fills `out` with the hash of this machine's id and the name. */
 void host_machine(const char *name, char out[33]);
-/* Reports whether a comma-separated list has the word. */
-bool host_list_has(const char *list, const char *word);
 /* Reports whether `name` can be the name of a host. */
 bool host_name_ok(const char *name);
 /* Fills 16 random bytes as 32 digits. */

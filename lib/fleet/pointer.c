@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <bide.h>
+#include "base/plain.h"
 #include "base/crc32c.h"
 #include "document.h"
 #include "etcd.h"
@@ -33,8 +34,8 @@ pointer_wants(const struct pointer *p, const char *host, const char *machine,
               const char *labels)
 {
     uint32_t seed = crc32c(0, machine, strlen(machine));
-    bool in = host_list_has(p->hosts, host) ||
-              (*p->label && host_list_has(labels, p->label)) ||
+    bool in = plain_list_has(p->hosts, host) ||
+              (*p->label && plain_list_has(labels, p->label)) ||
               draw_bits(seed, p->release, 0) % 100 < p->percent;
 
     return in ? p->release : p->before;
@@ -82,9 +83,8 @@ int
 pointer_get(struct etcd *e, const char *prefix, struct pointer *out, char *why)
 {
     struct fleet_key key = fleet_key(prefix, "rollout", NULL);
-    struct etcd_step step = {.verb = ETCD_GET, .key = key.text};
     struct etcd_reply reply;
-    int rc = etcd_do(e, &step, 1, &reply);
+    int rc = etcd_one(e, ETCD_GET, key, NULL, 0, &reply);
 
     if (rc) {
         snprintf(why, DOCUMENT_WHY, "%s", etcd_why(e));
@@ -101,21 +101,15 @@ pointer_swap(struct etcd *e, const char *prefix, struct pointer *p,
 {
     struct fleet_key key = fleet_key(prefix, "rollout", NULL);
     char *text = pointer_write(p);
-    struct etcd_step steps[] = {
-        {.verb = ETCD_IF, .key = key.text, .modified = p->modified},
-        {.verb = ETCD_PUT,
-         .key = key.text,
-         .value = text,
-         .length = text ? strlen(text) : 0}};
-    struct etcd_reply reply;
-    int rc = text ? etcd_do(e, steps, 2, &reply) : BIDE_ENOMEM;
+    struct etcd_reply reply = {0};
+    int rc = etcd_swap(e, key, p->modified, text, &reply);
 
     free(text);
-    if (rc) {
+    if (rc && rc != BIDE_EVERSION) {
         snprintf(why, DOCUMENT_WHY, "%s", etcd_why(e));
         return rc;
     }
-    if (reply.held) {
+    if (rc == 0) {
         p->modified = reply.revision;
     } else {
         snprintf(why, DOCUMENT_WHY, "somebody else changed it just now");

@@ -113,19 +113,10 @@ put_parts(struct etcd *e, const char *prefix, const char *text,
 
     for (size_t i = 0; i < r->parts && rc == 0; i++) {
         size_t from = i * ETCD_VALUE_MAX;
-        struct fleet_key key = part_key(prefix, r->id, i);
-        struct etcd_step step = {.verb = ETCD_PUT,
-                                 .key = key.text,
-                                 .value = text + from,
-                                 .length = r->bytes - from < ETCD_VALUE_MAX
-                                               ? r->bytes - from
-                                               : ETCD_VALUE_MAX};
-        struct etcd_reply reply;
+        size_t left = r->bytes - from;
 
-        rc = etcd_do(e, &step, 1, &reply);
-        if (rc == 0) {
-            etcd_reply_free(&reply);
-        }
+        rc = etcd_one(e, ETCD_PUT, part_key(prefix, r->id, i), text + from,
+                      left < ETCD_VALUE_MAX ? left : ETCD_VALUE_MAX, NULL);
     }
     return rc;
 }
@@ -134,22 +125,13 @@ put_parts(struct etcd *e, const char *prefix, const char *text,
 static int
 put_release(struct etcd *e, const char *prefix, const struct release *r)
 {
-    struct fleet_key key = release_key(prefix, r->release);
     char *text = document_write(fields, r);
-    struct etcd_step steps[] = {{.verb = ETCD_IF, .key = key.text},
-                                {.verb = ETCD_PUT,
-                                 .key = key.text,
-                                 .value = text,
-                                 .length = text ? strlen(text) : 0}};
-    struct etcd_reply reply;
-    int rc = text ? etcd_do(e, steps, 2, &reply) : BIDE_ENOMEM;
+    struct etcd_reply reply = {0};
+    int rc = etcd_swap(e, release_key(prefix, r->release), 0, text, &reply);
 
-    if (rc == 0) {
-        rc = reply.held ? 0 : BIDE_EEXIST;
-        etcd_reply_free(&reply);
-    }
+    etcd_reply_free(&reply);
     free(text);
-    return rc;
+    return rc == BIDE_EVERSION ? BIDE_EEXIST : rc;
 }
 
 int
@@ -188,9 +170,8 @@ release_list(struct etcd *e, const char *prefix, struct release **out,
              size_t *out_count, char *why)
 {
     struct fleet_key key = fleet_key(prefix, "release", "");
-    struct etcd_step step = {.verb = ETCD_LIST, .key = key.text};
     struct etcd_reply reply;
-    int rc = etcd_do(e, &step, 1, &reply);
+    int rc = etcd_one(e, ETCD_LIST, key, NULL, 0, &reply);
     struct release *all;
 
     if (rc) {
@@ -219,11 +200,9 @@ get_parts(struct etcd *e, const char *prefix, const struct release *r,
     int rc = 0;
 
     for (size_t i = 0; i < r->parts && rc == 0; i++) {
-        struct fleet_key key = part_key(prefix, r->id, i);
-        struct etcd_step step = {.verb = ETCD_GET, .key = key.text};
         struct etcd_reply reply;
 
-        rc = etcd_do(e, &step, 1, &reply);
+        rc = etcd_one(e, ETCD_GET, part_key(prefix, r->id, i), NULL, 0, &reply);
         if (rc == 0) {
             if (reply.count == 1) {
                 draft_add(&d, reply.list[0].value, reply.list[0].length);
@@ -248,10 +227,9 @@ int
 release_get(struct etcd *e, const char *prefix, uint32_t number,
             struct release *out, char **text, char *why)
 {
-    struct fleet_key key = release_key(prefix, number);
-    struct etcd_step step = {.verb = ETCD_GET, .key = key.text};
     struct etcd_reply reply;
-    int rc = etcd_do(e, &step, 1, &reply);
+    int rc =
+        etcd_one(e, ETCD_GET, release_key(prefix, number), NULL, 0, &reply);
 
     if (rc) {
         return say_etcd(e, rc, why);
