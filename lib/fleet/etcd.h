@@ -62,8 +62,8 @@ int etcd_do(struct etcd *e, const struct etcd_step *steps, size_t count,
 /* The same for one step without a condition; `out` may be NULL. */
 int etcd_one(struct etcd *e, enum etcd_verb verb, struct fleet_key key,
              const char *value, size_t length, struct etcd_reply *out);
-/* Puts a value under a key that was last modified at `modified` (0: is missing).
- * BIDE_EVERSION: it was not; *out then has what it is. */
+/* Puts a value under a key that was last modified at `modified` (0: is
+ * missing). BIDE_EVERSION: it was not; *out then has what it is. */
 int etcd_swap(struct etcd *e, struct fleet_key key, uint64_t modified,
               const char *text, struct etcd_reply *out);
 /* Closes the connection of etcd_do(), for an agent that waits. */
