@@ -108,7 +108,8 @@ outcomes() {
     for number in 1 2 3 4 5; do
         put soon $number >/dev/null
     done
-    gives 0 bide deferred replay soon --until-empty --output last --exec \
-        'ls -l /proc/$PPID/fd | grep -c "bide-outcome\|deleted"'
+    # Without a folder for files, output is kept in memory too.
+    TMPDIR=$T/none gives 0 bide deferred replay soon --until-empty --output last --exec \
+        'ls -l /proc/$PPID/fd | grep -c memfd:'
     [ "$(sed -n '1,5p' <<<"$output" | sort -u | wc -l)" -eq 1 ]
 }
