@@ -34,7 +34,7 @@ struct top {
     size_t count;
     struct top_row *rows; /* by rank, those that the filter chooses */
     struct trend trend;
-    uint64_t read_ns, took_ns; /* CLOCK_MONOTONIC */
+    uint64_t read_ns, took_ns; /* CLOCK_MONOTONIC; of CPU time */
     char failure[160];         /* of the last reading; "": none */
     char unrecorded[160];      /* the recorder has stopped; "": it has not */
     char selected[BIDE_NAME_MAX + 1];

@@ -31,6 +31,12 @@ clock_monotonic_ns(void)
 }
 
 uint64_t
+clock_cpu_ns(void)
+{
+    return read_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+uint64_t
 clock_realtime_ns(void)
 {
     return read_clock_ns(CLOCK_REALTIME);

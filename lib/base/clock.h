@@ -15,6 +15,7 @@
 uint64_t clock_monotonic_ns(void);
 uint64_t clock_realtime_ns(void);
 uint64_t clock_boottime_ns(void); /* monotonic, counts suspended time */
+uint64_t clock_cpu_ns(void);      /* that this process has used */
 
 /* A waiting call reads the registry at least this often, because the process
  * that changed a policy may have been killed before it announced the change. */
