@@ -57,20 +57,28 @@ read_rate(const struct rate_rules *r, const struct rate_words *w)
     return b;
 }
 
+static double
+unpack_level(uint64_t word)
+{
+    uint32_t bits = (uint32_t)(word >> 32);
+    float level;
+
+    memcpy(&level, &bits, sizeof(level));
+    return level;
+}
+
 static void
 read_level(struct bucket *b, uint64_t word, uint64_t now_ns)
 {
     uint32_t age_ms = (uint32_t)(now_ns / MS) - (uint32_t)word;
-    uint32_t bits = (uint32_t)(word >> 32);
     double age_s = age_ms / 1e3 + (double)(now_ns % MS) / 1e9;
-    float then;
+    double then = unpack_level(word);
 
-    memcpy(&then, &bits, sizeof(then));
     if (age_ms > UINT32_MAX - AHEAD_MS) {
         age_s = 0; /* the clock of another core */
     }
     if (word == 0) {
-        then = b->adapts ? 0 : (float)b->burst;
+        then = b->adapts ? 0 : b->burst;
     } else if (!(then >= -b->rate - 1)) {
         then = 0; /* garbage */
     }
@@ -262,41 +270,27 @@ rate_report(const struct rate_rules *r, struct rate_words *w, bool throttled,
     }
 }
 
-/* ---- for operators ---- */
-
-double
-rate_now(const struct rate_rules *r, const struct rate_words *w)
+struct rate_look
+rate_look(const struct rate_rules *r, const struct rate_words *w,
+          uint64_t now_ns)
 {
-    struct bucket b = read_rate(r, w);
+    uint64_t word = atomic_load(&w->tokens);
+    struct bucket b = read_bucket(r, w, word, now_ns);
 
-    return b.is_free ? INFINITY : b.rate;
-}
-
-double
-rate_level(const struct rate_rules *r, const struct rate_words *w,
-           uint64_t now_ns, double *out_burst)
-{
-    struct bucket b = read_bucket(r, w, atomic_load(&w->tokens), now_ns);
-
-    *out_burst = b.burst;
-    return b.level > 0 ? b.level : 0;
+    return (struct rate_look){
+        .per_s = b.is_free ? INFINITY : b.rate,
+        .tokens = fmax(b.level, 0),
+        .burst = b.burst,
+        .is_learned = b.adapts && adapt_has_cut(w),
+        .is_damaged = !(fabs(unpack_level(word)) <= 2 * RATE_HIGHEST) ||
+                      atomic_load(&w->turn) > now_ns + (uint64_t)1e18 ||
+                      adapt_read(&w->pace, -1) < 0 ||
+                      (b.adapts && !adapt_is_sound(w, now_ns)),
+    };
 }
 
 void
 rate_reset(struct rate_words *w)
 {
     memset(w, 0, sizeof(*w));
-}
-
-bool
-rate_is_sound(const struct rate_rules *r, const struct rate_words *w,
-              uint64_t now_ns)
-{
-    uint32_t bits = (uint32_t)(atomic_load(&w->tokens) >> 32);
-    float level;
-
-    memcpy(&level, &bits, sizeof(level));
-    return fabsf(level) <= 2 * RATE_HIGHEST && adapt_read(&w->pace, -1) >= 0 &&
-           atomic_load(&w->turn) <= now_ns + (uint64_t)(LONGEST_S * 1e9) &&
-           (r->adapt == ADAPT_NONE || adapt_is_sound(w, now_ns));
 }

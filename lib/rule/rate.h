@@ -35,19 +35,18 @@ void rate_return(const struct rate_rules *r, struct rate_words *w,
 void rate_report(const struct rate_rules *r, struct rate_words *w,
                  bool throttled, uint64_t began_ns, uint64_t now_ns);
 
-/* Returns the tokens per second now; INFINITY: nothing is limited yet. */
-double rate_now(const struct rate_rules *r, const struct rate_words *w);
-
-/* Returns the tokens in the bucket, and how many it holds. */
-double rate_level(const struct rate_rules *r, const struct rate_words *w,
-                  uint64_t now_ns, double *out_burst);
+/* What operators see. */
+struct rate_look {
+    double per_s;         /* tokens that come; INFINITY: nothing waits yet */
+    double tokens, burst; /* in the bucket, and how many it holds */
+    bool is_learned;      /* lowered by a throttle outcome, and raised again */
+    bool is_damaged;      /* impossible words.  Calls wait no longer than the
+                             rules' own rate would have them wait */
+};
+struct rate_look rate_look(const struct rate_rules *r,
+                           const struct rate_words *w, uint64_t now_ns);
 
 /* Fills the bucket and forgets the learned rate. */
 void rate_reset(struct rate_words *w);
-
-/* Returns false if the words are impossible.  Calls then wait no longer than
- * the rules' own rate would have them wait. */
-bool rate_is_sound(const struct rate_rules *r, const struct rate_words *w,
-                   uint64_t now_ns);
 
 #endif
