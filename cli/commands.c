@@ -232,6 +232,13 @@ const struct command commands[] = {
      .options = TAKES(SCOPE) | TAKES(JSON),
      .examples = "bide budget payments\n"
                  "bide budget payments --json\n"},
+    {.name = "rate", .usage = "NAME [reset]", .section = SECTION_LIVE,
+     .help = "show the rate and a server's wait, or end both",
+     .counts = true,
+     .run = rate_command, .registry = REGISTRY_NEEDED, .least = 1, .most = 2,
+     .options = TAKES(SCOPE) | TAKES(JSON),
+     .examples = "bide rate payments\n"
+                 "bide rate payments reset\n"},
     {.name = "pause", .usage = "NAME...", .section = SECTION_LIVE,
      .help = "refuse new calls of policies",
      .run = pause_command, .registry = REGISTRY_NEEDED, .least = 1, .most = -1,

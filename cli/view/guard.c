@@ -1,5 +1,6 @@
 #include "guard.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -304,6 +305,7 @@ guard_worse(struct admin_guard *to, const struct admin_guard *from)
         from->budget_level < to->budget_level ? *from : *to;
     bool damaged = to->damaged || from->damaged;
     bool budget_damaged = to->budget_damaged || from->budget_damaged;
+    uint64_t held_ns = larger_ns(to->held_ns, from->held_ns);
     bool worse = is_worse(from, to);
 
     if (worse) {
@@ -314,6 +316,7 @@ guard_worse(struct admin_guard *to, const struct admin_guard *from)
     to->budget_level = budget.budget_level;
     to->budget_refused = budget.budget_refused;
     to->budget_damaged = budget_damaged;
+    to->held_ns = held_ns;
     return worse;
 }
 
@@ -359,6 +362,28 @@ put_budget(struct json *j, const struct policy *p, const struct admin_guard *g)
     }
 }
 
+static void
+put_rate(struct json *j, const struct policy *p, const struct admin_guard *g)
+{
+    if (!g->has_rate && p->hint.holds == HINT_HOLDS_CALL) {
+        return;
+    }
+    j = json_in_object(j, "rate");
+    json_put_text(j, "group", p->rate.group);
+    if (g->has_rate) {
+        if (isinf(g->rate.per_s)) {
+            json_put_null(j, "per_second");
+        } else {
+            json_put_number(j, "per_second", g->rate.per_s);
+        }
+        json_put_number(j, "tokens", g->rate.tokens);
+        json_put_number(j, "burst", g->rate.burst);
+        json_put_truth(j, "learned", g->rate.is_learned);
+        json_put_truth(j, "damaged", g->rate.is_damaged);
+    }
+    json_put_ms(j, "held_ms", g->held_ns);
+}
+
 void
 guard_put(struct json *j, const struct policy *p, const struct admin_guard *g)
 {
@@ -369,6 +394,7 @@ guard_put(struct json *j, const struct policy *p, const struct admin_guard *g)
     }
     put_breaker(j, p, g);
     put_budget(j, p, g);
+    put_rate(j, p, g);
 }
 
 void

@@ -10,33 +10,37 @@
 #include "registry/load.h"
 #include "rule/breaker.h"
 #include "rule/budget.h"
+#include "rule/hint.h"
 #include "inside.h"
+
+/* Finds the cell of a name and scope; of a group, which has no scope, if
+ * `group` is one. */
+static int
+find_cell(struct admin *a, const char *group, const char *name,
+          const char *scope, struct live **out, uint32_t *out_index)
+{
+    char shared[BIDE_NAME_MAX + 2];
+
+    snprintf(shared, sizeof(shared), "@%s", group);
+    if (strcmp(group, "own") != 0) {
+        name = shared;
+        scope = "";
+    }
+    *out = past_live(&a->past, false);
+    return *out ? cell_find(*out, name, scope, false, out_index)
+                : BIDE_ENOPOLICY;
+}
 
 /* Finds a guard: to look at it with `rings`, or to change it. */
 static int
-find_guard(struct admin *a, const char *name, const char *scope,
-           struct guard_rings *rings, struct load_guard *out)
+find_guard(struct admin *a, const char *group, const char *name,
+           const char *scope, struct guard_rings *rings, struct load_guard *out)
 {
-    struct live *l = past_live(&a->past, false);
+    struct live *l;
     uint32_t index;
-    int rc = l ? cell_find(l, name, scope, false, &index) : BIDE_ENOPOLICY;
+    int rc = find_cell(a, group, name, scope, &l, &index);
 
     return rc ? rc : load_guard(l, index, rings, out);
-}
-
-/* Finds the budget of a policy: that of its group has no scope. */
-static int
-find_budget(struct admin *a, const struct policy *p, const char *name,
-            const char *scope, struct guard_rings *rings,
-            struct load_guard *out)
-{
-    char group[BIDE_NAME_MAX + 2];
-
-    if (strcmp(p->budget.group, "own") == 0) {
-        return find_guard(a, name, scope, rings, out);
-    }
-    snprintf(group, sizeof(group), "@%s", p->budget.group);
-    return find_guard(a, group, "", rings, out);
 }
 
 static void
@@ -68,6 +72,39 @@ view_budget(const struct policy *p, const struct guard *g, uint64_t now_ns,
     out->budget_refused = atomic_load(&g->budget_rings->budget_refused);
 }
 
+/* Reads the limits of a cell; zeros if nothing has used it. */
+static void
+read_limits(struct admin *a, const char *group, const char *name,
+            const char *scope, struct limits *out)
+{
+    struct live *l;
+    uint32_t index;
+
+    memset(out, 0, sizeof(*out));
+    if (find_cell(a, group, name, scope, &l, &index) == 0) {
+        cell_limits_read(l, index, out);
+    }
+}
+
+static void
+view_rate(struct admin *a, const struct policy *p, const char *name,
+          const char *scope, struct admin_guard *out)
+{
+    uint64_t now = clock_monotonic_ns(), until;
+    struct limits limits;
+
+    out->has_rate = strcmp(p->rate.group, "none") != 0;
+    if (out->has_rate) {
+        read_limits(a, p->rate.group, name, scope, &limits);
+        out->rate = rate_look(&p->rate, &limits.rate, now);
+    }
+    if (p->hint.holds == HINT_HOLDS_ALL) {
+        read_limits(a, "own", name, scope, &limits);
+        until = hint_until(&limits.hint, now, p->hint.max_ns);
+        out->held_ns = until > now ? until - now : 0;
+    }
+}
+
 void
 admin_guard(struct admin *a, const struct policy *p, const char *name,
             const char *scope, struct admin_guard *out)
@@ -79,15 +116,16 @@ admin_guard(struct admin *a, const struct policy *p, const char *name,
     *out = (struct admin_guard){.mode = p->breaker.mode};
     out->has_budget = strcmp(p->budget.group, "none") != 0;
     if (p->breaker.mode != BREAKER_OFF &&
-        find_guard(a, name, scope, &rings, &g) == 0) {
+        find_guard(a, "own", name, scope, &rings, &g) == 0) {
         view_breaker(p, &g.guard, now, out);
     }
     if (out->has_budget) {
         out->budget_level = 1;
-        if (find_budget(a, p, name, scope, &rings, &g) == 0) {
+        if (find_guard(a, p->budget.group, name, scope, &rings, &g) == 0) {
             view_budget(p, &g.guard, now, out);
         }
     }
+    view_rate(a, p, name, scope, out);
 }
 
 /* Returns 0 if the live state can be reset, or the failure. */
@@ -112,7 +150,8 @@ int
 admin_reset_breaker(struct admin *a, const char *name, const char *scope)
 {
     struct load_guard g;
-    int rc = check_reset(a, find_guard(a, name, scope, NULL, &g), name, scope);
+    int rc = check_reset(a, find_guard(a, "own", name, scope, NULL, &g), name,
+                         scope);
 
     if (!rc && !g.guard.rings) {
         rc = check_reset(a, BIDE_EFULL, name, scope);
@@ -131,10 +170,42 @@ admin_reset_budget(struct admin *a, const struct policy *p, const char *name,
                    const char *scope)
 {
     struct load_guard g;
-    int rc = check_reset(a, find_budget(a, p, name, scope, NULL, &g), name, "");
+    int rc = check_reset(
+        a, find_guard(a, p->budget.group, name, scope, NULL, &g), name, "");
 
     if (!rc) {
         budget_reset(&g.guard);
+    }
+    return rc;
+}
+
+int
+admin_reset_rate(struct admin *a, const struct policy *p, const char *name,
+                 const char *scope)
+{
+    const char *const groups[] = {p->rate.group, "own"};
+    int rc = BIDE_ENOPOLICY;
+
+    for (size_t i = 0; i < 2; i++) {
+        struct limits *limits;
+        struct live *l;
+        uint32_t index;
+
+        if (find_cell(a, groups[i], name, scope, &l, &index) != 0) {
+            continue;
+        }
+        limits = cell_limits(l, index);
+        rc = check_reset(a, limits ? 0 : BIDE_EFULL, name, scope);
+        if (rc) {
+            break;
+        }
+        if (i == 0) {
+            rate_reset(&limits->rate);
+        } else {
+            hint_reset(&limits->hint);
+        }
+        cell_announce(cell_at(l, index));
+        live_ring(l);
     }
     return rc;
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "rule/guard.h"
+#include "rule/rate.h"
 
 struct admin;
 struct policy;
@@ -26,15 +27,22 @@ struct admin_guard {
     bool budget_damaged;
     double budget_level;     /* 0..1: filled (tokens), left (ratio) */
     uint64_t budget_refused; /* retries, since the live state began */
+    bool has_rate;
+    struct rate_look rate;
+    uint64_t held_ns; /* how long a server's wait still holds all calls */
 };
 /* Always fills `out`; `p` has the rules.  `scope` "" is none. */
 void admin_guard(struct admin *a, const struct policy *p, const char *name,
                  const char *scope, struct admin_guard *out);
 
-/* Close the breaker, fill the budget.  BIDE_ENOPOLICY: no process uses it.
- * `scope` "" is none.  `p` has the rules: the budget of a group is shared. */
+/* Close the breaker; fill the budget; fill the rate's bucket, forget the rate
+ * that was learned, and end a server's wait that holds all calls.
+ * BIDE_ENOPOLICY: no process uses it. `scope` "" is none.  `p` has the rules:
+ * the budget of a group is shared. */
 int admin_reset_breaker(struct admin *a, const char *name, const char *scope);
 int admin_reset_budget(struct admin *a, const struct policy *p,
                        const char *name, const char *scope);
+int admin_reset_rate(struct admin *a, const struct policy *p, const char *name,
+                     const char *scope);
 
 #endif
