@@ -57,8 +57,8 @@ print_rates(const struct policy *p, const struct counts *parts)
 
         table_row_of(t, guard_scope(parts->list[i].cell.scope));
         if (!isinf(g->rate.per_s)) { /* else nothing waits yet */
-            table_cell(t, 1, "%.3g/s%s", g->rate.per_s,
-                       g->rate.is_damaged ? " (damaged)" : "");
+            table_cell(t, 1, g->rate.per_s < 100 ? "%.3g/s%s" : "%.0f/s%s",
+                       g->rate.per_s, g->rate.is_damaged ? " (damaged)" : "");
             table_cell(t, 2, "%s", write_tokens(g).text);
         }
         if (g->held_ns) {

@@ -27,11 +27,12 @@ static enum bide_reason
 ask_limits(const struct policy *p, struct guard *g, bool past_hint,
            uint64_t now_ns, struct admission *out, uint64_t *out_at_ns)
 {
-    if (g->hint && !past_hint) {
-        *out_at_ns = hint_until(g->hint, now_ns, p->hint.max_ns);
-        if (*out_at_ns > now_ns) {
-            return BIDE_BY_HINT;
-        }
+    if (g->hint && !past_hint && p->hint.mode != RETRY_AFTER_IGNORE &&
+        hint_until(g->hint, now_ns, p->hint.max_ns)) {
+        *out_at_ns =
+            hint_turn(g->hint, g->rate ? rate_each_ns(&p->rate, g->rate) : 0,
+                      p->hint.spread_ns, now_ns, p->hint.max_ns);
+        return BIDE_BY_HINT;
     }
     if (g->rate) {
         if (!rate_take(&p->rate, g->rate, g->txn,

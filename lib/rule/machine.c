@@ -134,7 +134,7 @@ ask_to_start(struct machine *m, const struct policy *p, struct guard *g,
         (at != DURATION_NONE && (at > last || is_past_deadline(m, p, at)))) {
         return refuse_start(m, p, g, reason, at, now_ns);
     }
-    m->asked_ns = asked;
+    m->asked_ns = larger_ns(asked, 1); /* 0 has another meaning */
     m->waits_for = reason;
     m->wake_ns = at < last ? at : last;
     m->wake_ns = m->wake_ns < end ? m->wake_ns : end;

@@ -25,6 +25,7 @@
 #define LOOK_NS (250 * MS) /* the rate may have grown by then */
 #define NEARLY 1e-5        /* a token, in spite of rounding */
 #define LONGEST_S 1e9
+#define NOTHING (1ull << 63) /* a level of -0.0 */
 
 struct bucket {
     double rate, burst; /* in force */
@@ -119,7 +120,7 @@ pack_level(const struct bucket *b, double change, bool renewed, uint64_t now_ns)
     level = (float)then;
     memcpy(&bits, &level, sizeof(bits));
     word = (uint64_t)bits << 32 | ms;
-    return word ? word : 1; /* 1 ms later: 0 has another meaning */
+    return word ? word : NOTHING; /* 0 has another meaning */
 }
 
 /* Stores the level of now, with at most `burst` tokens, under the rate
@@ -190,7 +191,9 @@ next_turn(struct rate_words *w, const struct bucket *b, double missing,
 {
     double wait_s = fmin(missing / b->rate, LONGEST_S);
     double each_s = fmin(1 / b->rate, LONGEST_S);
-    uint64_t first = now_ns + (uint64_t)ceil(wait_s * 1e9);
+    /* In whole us: rounding is not seen, and time always passes. */
+    double wait_us = fmax(ceil(wait_s * 1e6 - 0.01), 1);
+    uint64_t first = now_ns + (uint64_t)wait_us * 1000;
     uint64_t look = now_ns + LOOK_NS, seen = atomic_load(&w->turn), next;
 
     if (!b->adapts) {
@@ -268,6 +271,14 @@ rate_report(const struct rate_rules *r, struct rate_words *w, bool throttled,
     } else {
         adapt_write(&w->pace, pace);
     }
+}
+
+uint64_t
+rate_each_ns(const struct rate_rules *r, const struct rate_words *w)
+{
+    struct bucket b = read_rate(r, w);
+
+    return b.is_free ? 0 : (uint64_t)(fmin(1 / b.rate, LONGEST_S) * 1e9);
 }
 
 struct rate_look

@@ -35,6 +35,9 @@ void rate_return(const struct rate_rules *r, struct rate_words *w,
 void rate_report(const struct rate_rules *r, struct rate_words *w,
                  bool throttled, uint64_t began_ns, uint64_t now_ns);
 
+/* Returns the time in which a token comes; 0: nothing waits yet. */
+uint64_t rate_each_ns(const struct rate_rules *r, const struct rate_words *w);
+
 /* What operators see. */
 struct rate_look {
     double per_s;         /* tokens that come; INFINITY: nothing waits yet */

@@ -3,7 +3,6 @@
  * began. */
 #include "traffic.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -286,10 +285,12 @@ advance_call(struct traffic_stream *s, struct traffic_call *r)
 }
 
 /* Decides all waiting calls again, after the breaker has changed its state. */
-static void
+static int
 decide_waiting_calls(struct traffic_stream *s)
 {
-    for (uint32_t i = 0; i < s->room; i++) {
+    int rc = 0;
+
+    for (uint32_t i = 0; i < s->room && rc == 0; i++) {
         struct traffic_call *r = &s->running[i];
 
         if (r->number == 0 || r->in_attempt) {
@@ -297,9 +298,9 @@ decide_waiting_calls(struct traffic_stream *s)
         }
         queue_take(&s->due, i);
         machine_changed(&r->m, s->p, &s->shared.guard, s->now_ns);
-        assert(r->m.state != MACHINE_GO); /* so after_decision cannot fail */
-        (void)after_decision(s, r);
+        rc = after_decision(s, r);
     }
+    return rc;
 }
 
 /* ---- calls begin ---- */
@@ -387,7 +388,7 @@ run_stream(struct traffic_stream *s)
         rc = begins ? begin_call(s) : advance_call(s, &s->running[due->thing]);
         if (rc == 0 && s->shared.guard.turned) {
             s->shared.guard.turned = 0;
-            decide_waiting_calls(s);
+            rc = decide_waiting_calls(s);
         }
     }
     return rc;

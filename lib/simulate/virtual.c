@@ -54,6 +54,8 @@ virtual_follow(struct virtual_guard *v, const struct policy *p, uint64_t now_ns)
 
     v->guard.budget = &v->budget;
     v->guard.budget_rings = &v->rings;
+    v->guard.rate = strcmp(p->rate.group, "none") ? &v->limits.rate : NULL;
+    v->guard.hint = p->hint.holds == HINT_HOLDS_ALL ? &v->limits.hint : NULL;
     v->guard.txn++;
     breaker_follow(&p->breaker, &v->guard, now_ns);
     if (strcmp(p->budget.group, v->group) != 0) {

@@ -1,16 +1,18 @@
-/* The budget and breaker of a simulated policy, in private memory.  All
+/* The budget, breaker and limits of a simulated policy, in private memory.  All
  * simulated calls share them, as all calls of a host would.  Pure. */
 #ifndef BIDE_SIMULATE_VIRTUAL_H
 #define BIDE_SIMULATE_VIRTUAL_H
 
 #include "policy/rules.h"
 #include "rule/guard.h"
+#include "rule/limits.h"
 
 /* Must not be moved after virtual_begin, because the guard points into it. */
 struct virtual_guard {
     struct budget_words budget;
     struct breaker_words breaker;
     struct guard_rings rings;
+    struct limits limits;
     struct tally breaker_total, budget_total;
     char group[BIDE_NAME_MAX + 1]; /* of the budget in `budget` */
     struct guard guard;            /* passed to the machine of each call */

@@ -40,8 +40,8 @@ serve_requests(void *arg)
     while (seconds_now() < h->until_s + 0.5) {
         MUST(poll(fds, count, 100) >= 0);
         if (fds[0].revents && count <= CALLERS) {
-            fds[count++] = (struct pollfd){accept(h->listener, NULL, NULL),
-                                           POLLIN, 0};
+            fds[count++] =
+                (struct pollfd){accept(h->listener, NULL, NULL), POLLIN, 0};
         }
         for (nfds_t i = 1; i < count; i++) {
             double now = seconds_now();
@@ -140,9 +140,10 @@ twenty_processes_learn_the_rate_of_their_server(void **state)
 
 struct calls {
     struct scene *s;
-    double began_s[4]; /* of an attempt; 0: none */
+    const char *seconds; /* of Retry-After */
+    double began_s[8];   /* of an attempt; 0: none */
     _Atomic int next;
-    int verdict[4];
+    int verdict[8];
 };
 
 static struct bide_outcome
@@ -217,16 +218,91 @@ without_a_wait_a_call_is_refused(void **state)
     assert_int_equal(c->verdict[2], BIDE_SUCCEEDED);
 }
 
-static void
-call_and_be_told_to_wait(void *arg)
+static struct bide_outcome
+be_told_to_wait(const struct bide_attempt *attempt, void *arg)
 {
-    struct calls *c = arg;
-    int i = atomic_fetch_add(&c->next, 1);
-    struct bide_policy *p = guarding_policy(c->s, "pay", "");
-    struct bide_call k;
+    const char *seconds = arg;
 
-    MUST(bide_call_begin(p, &k) == BIDE_GO);
-    c->began_s[i] = seconds_now();
-    c->verdict[i] = bide_call_end(&k, bide_http(429, "1")) == BIDE_DONE;
+    (void)attempt;
+    return bide_http(429, seconds);
 }
 
+static void
+ask_once(void *arg)
+{
+    struct calls *c = arg;
+
+    MUST(bide_run(guarding_policy(c->s, "pay", ""), be_told_to_wait,
+                  (void *)(uintptr_t)c->seconds) == BIDE_EXHAUSTED);
+}
+
+#define HOLDS                                                              \
+    "[pay]\nattempts = 1\nretry_after_holds = all\nretry_after_max = 1h\n" \
+    "retry_after_spread = 1ms\n"
+
+static void
+one_hint_holds_all_processes(void **state)
+{
+    struct calls *c = guarding_share(sizeof(*c));
+    double told_s;
+    pid_t pid[3];
+
+    c->s = *state;
+    c->seconds = "2";
+    process_registry(*state, HOLDS);
+    told_s = seconds_now();
+    guarding_end(guarding_start(ask_once, c));
+    for (int i = 0; i < 3; i++) {
+        pid[i] = guarding_start(call_once, c);
+    }
+    for (int i = 0; i < 3; i++) {
+        guarding_end(pid[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(c->verdict[i], BIDE_SUCCEEDED);
+        assert_true(c->began_s[i] >= told_s + 2);
+    }
+}
+
+static void
+a_change_frees_those_whom_a_hint_holds(void **state)
+{
+    static const char *const changes[][WORDS_MAX] = {
+        {"set", "pay", "retry_after_holds=call", NULL},
+        {"set", "pay", "retry_after_max=1s", NULL},
+        {"set", "pay", "retry_after=ignore", NULL},
+        {"wake", "pay", NULL},
+        {"rate", "pay", "reset", NULL},
+    };
+    struct calls *c = guarding_share(sizeof(*c));
+
+    c->s = *state;
+    c->seconds = "3000";
+    for (size_t i = 0; i < COUNT(changes); i++) {
+        pid_t pid;
+
+        process_registry(*state, HOLDS "rate = own\nrate_limit = 1000/s\n");
+        BIDE(c->s, "rate", "pay", "reset"); /* of the change before */
+        guarding_end(guarding_start(ask_once, c));
+        assert_true(guarding_look(c->s, "pay", "").held_ns > 2900ull * SECOND);
+        pid = guarding_start(call_once, c);
+        assert_true(scene_until(one_waits, *state));
+        assert_int_equal(process_run(c->s, changes[i]), 0);
+        guarding_end(pid);
+        assert_int_equal(c->verdict[i], BIDE_SUCCEEDED);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SCENE(twenty_processes_learn_the_rate_of_their_server),
+        SCENE(a_change_of_the_rate_moves_those_who_wait),
+        SCENE(without_a_wait_a_call_is_refused),
+        SCENE(one_hint_holds_all_processes),
+        SCENE(a_change_frees_those_whom_a_hint_holds),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
