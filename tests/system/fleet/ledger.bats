@@ -14,6 +14,13 @@ push_and_be_killed() {
     timeout -s KILL "0.0$((RANDOM % 9 + 1))" "$BIDE" --dir "$T/web-1" fleet push next.ini >/dev/null 2>&1 || true
 }
 
+# roll_and_be_killed N: begins a rollout by stages, or ends one, and is killed.
+roll_and_be_killed() {
+    local words=(rollout "$1" --hosts "web-$((RANDOM % 3 + 1))" --then "50%,100%" --every 1s --guard "failed<2%")
+    ((RANDOM % 3)) || words=(abort)
+    timeout -s KILL "0.$((RANDOM % 2))$((RANDOM % 9 + 1))" "$BIDE" --dir "$T/web-1" fleet "${words[@]}" >/dev/null 2>&1 || true
+}
+
 point_until_done() {
     until_true point "\"release\":$1,\"percent\":100" 2>/dev/null
 }
@@ -49,7 +56,11 @@ newest_release() {
         esac
         kills=$((kills + 1))
         number=$(newest_release) || continue
-        point_until_done $((RANDOM % number + 1))
+        if ((RANDOM % 2)); then
+            roll_and_be_killed $((RANDOM % number + 1))
+        else
+            point_until_done $((RANDOM % number + 1))
+        fi
         sleep "0.0$((RANDOM % 9))"
     done
     policies 99 payments extra | on web-1 fleet push - >/dev/null
