@@ -40,6 +40,9 @@ if(BIDE_PACKAGE AND TARGET python) # elsewhere: pip install ./lib/python
 endif()
 file(GLOB units CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.service.in
   ${CMAKE_CURRENT_LIST_DIR}/*.socket.in)
+if(NOT CURL_FOUND)
+  list(FILTER units EXCLUDE REGEX bide-fleet)
+endif()
 file(READ ${CMAKE_CURRENT_LIST_DIR}/hardening.in hardening)
 string(STRIP "${hardening}" hardening)
 foreach(source IN LISTS units)

@@ -82,12 +82,12 @@ page() {
 }
 
 @test "the units have no warning, and an exposure below 2" {
-    for unit in bide-record.service bide-serve.service bide-serve.socket; do
+    for unit in bide-record.service bide-serve.service bide-serve.socket bide-fleet.service; do
         gives 0 in_machine systemd-analyze verify --man=no --recursive-errors=yes \
             "$(in_machine systemctl show --property=FragmentPath --value "$unit")"
         [ -z "$output" ]
     done
-    for unit in bide-record.service bide-serve.service; do
+    for unit in bide-record.service bide-serve.service bide-fleet.service; do
         gives 0 in_machine systemd-analyze security --threshold=20 --no-pager "$unit"
     done
 }
