@@ -140,6 +140,11 @@ guard_state(const struct admin_guard *g)
     if (g->mode == BREAKER_ON && g->state == STATE_OPEN) {
         return write_open(g->open_for_ns);
     }
+    if (g->held > 0) {
+        snprintf(out.text, sizeof(out.text), "closed, %.0f%%",
+                 (1 - g->held) * 100);
+        return out;
+    }
     if (g->mode != BREAKER_OFF) {
         strcpy(out.text, g->mode == BREAKER_OPEN     ? "forced open"
                          : g->mode == BREAKER_CLOSED ? "forced closed"
@@ -308,7 +313,7 @@ guard_worse(struct admin_guard *to, const struct admin_guard *from)
     uint64_t held_ns = larger_ns(to->held_ns, from->held_ns);
     bool worse = is_worse(from, to);
 
-    if (worse) {
+    if (worse || (from->state == to->state && from->held > to->held)) {
         *to = *from;
     }
     to->opened = opened;
@@ -334,6 +339,7 @@ put_breaker(struct json *j, const struct policy *p, const struct admin_guard *g)
                   p->breaker.mode == BREAKER_ON ? guard_word(g->state)
                                                 : guard_mode(p->breaker.mode));
     json_put_ms(j, "open_for_ms", g->open_for_ns);
+    json_put_number(j, "lets_out", g->held > 0 ? 1 - g->held : 1);
     json_put_count(j, "opened", g->opened);
     if (g->damaged) {
         json_put_truth(j, "damaged", true);

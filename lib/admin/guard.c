@@ -54,6 +54,7 @@ view_breaker(const struct policy *p, const struct guard *g, uint64_t now_ns,
     if (p->breaker.mode == BREAKER_ON) {
         out->state = breaker_look(&p->breaker, g->breaker, now_ns, &until);
         out->open_for_ns = until > now_ns ? until - now_ns : 0;
+        out->held = breaker_held(&p->breaker, g->breaker, now_ns);
     }
     out->opened = atomic_load(&g->rings->opened);
     while (out->transitions < TRANSITIONS &&

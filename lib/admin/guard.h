@@ -17,6 +17,7 @@ struct admin_guard {
     bool damaged;         /* impossible numbers: calls ignore the breaker */
     int state;            /* enum breaker_state; forced: closed */
     uint64_t open_for_ns; /* while open: time left */
+    double held;          /* closed: share of calls that breaker_ramp refuses */
     uint64_t opened;      /* times, since the live state began */
     uint32_t transitions; /* the last ones, newest first */
     struct {

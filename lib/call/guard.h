@@ -47,7 +47,7 @@ static inline bool
 guard_lets_out(const struct cell *c, uint32_t gate)
 {
     return !(gate & GATE_BREAKER_ON) ||
-           load_acquire(&c->breaker.state) >> 62 == STATE_CLOSED;
+           !(load_acquire(&c->breaker.state) & BREAKER_HOLDS);
 }
 
 /* Counts the success of a first attempt, and returns true, if it changes

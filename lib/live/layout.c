@@ -98,6 +98,8 @@ AT(breaker_words, next_turn, 16);
 AT(breaker_words, slow_after_ns, 24);
 AT(breaker_words, calls, 32);
 AT(breaker_words, use, 40);
+AT(breaker_words, left, 48);
+AT(breaker_words, ramp, 56);
 AT(guard_rings, breaker, 0);
 AT(guard_rings, budget, 800);
 AT(guard_rings, base, 1600);

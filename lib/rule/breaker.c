@@ -5,8 +5,9 @@
  *         state unused   round      growth   since      ms, modulo 2^34
  *
  * All zeros is a closed breaker.  "growth" counts how often a half-open breaker
- * has opened again; each time the open state lasts longer.  "round" counts the
- * half-open states.
+ * has opened again; each time the open state lasts longer.  In the closed state
+ * it is 1 while breaker_ramp holds a share of the calls back.  "round" counts
+ * the half-open states.
  *
  * "since" of the first open state is also when the breaker left the closed
  * state; "left" keeps it before the state becomes half open.
@@ -17,7 +18,7 @@
 
 #include "breaker_probes.h"
 
-enum { GROWTH_MAX = 63 };
+enum { GROWTH_MAX = 63, RAMP_ONE = 1 << 16, RAMP_STEPS = 32 };
 
 struct unpacked_state {
     enum breaker_state is;
@@ -155,13 +156,17 @@ discard_counts(struct guard *g)
  * state is checked before that, because a late process must not discard what
  * was counted since. */
 static bool
-close_breaker(struct guard *g, uint64_t old, uint64_t now_ns)
+close_breaker(const struct breaker_rules *b, struct guard *g, uint64_t old,
+              uint64_t now_ns)
 {
+    bool ramp = b && b->ramp_ns > 0;
+
     if (load_state_word(g->breaker) != old) {
         return false;
     }
     discard_counts(g);
-    return change_state(g, old, STATE_CLOSED, 0, now_ns);
+    atomic_store(&g->breaker->ramp, ramp ? b->probes * RAMP_ONE : 0);
+    return change_state(g, old, STATE_CLOSED, ramp, now_ns);
 }
 
 /* ---- admitting attempts ---- */
@@ -178,11 +183,46 @@ decide_half_open(const struct breaker_rules *b, struct guard *g, uint64_t word,
                      now_ns);
         return true;
     case STATE_CLOSED:
-        close_breaker(g, word, now_ns);
+        close_breaker(b, g, word, now_ns);
         return true;
     default:
         return false;
     }
+}
+
+double
+breaker_held(const struct breaker_rules *b, const struct breaker_words *w,
+             uint64_t now_ns)
+{
+    struct unpacked_state s = unpack_state(load_state_word(w));
+    uint64_t age_ns = age_ms(now_ns / MS, s.since_ms) * MS;
+
+    return s.is != STATE_CLOSED || s.growth == 0 || age_ns >= b->ramp_ns
+               ? 0
+               : 1 - (double)age_ns / (double)b->ramp_ns;
+}
+
+/* Lets out the share of the calls that breaker_ramp allows by now: each call
+ * adds the share to a sum, and one that completes a whole goes.  At the end the
+ * state word becomes that of a breaker without a ramp. */
+static bool
+ramp_admits(const struct breaker_rules *b, struct breaker_words *w,
+            uint64_t word, uint64_t now_ns, uint64_t *out_until_ns)
+{
+    uint64_t share =
+        (uint64_t)((1 - breaker_held(b, w, now_ns)) * RAMP_ONE + 0.5);
+    uint64_t seen = atomic_load(&w->ramp), sum;
+
+    if (share >= RAMP_ONE) {
+        atomic_compare_exchange_strong(&w->state, &word, word & ~BREAKER_HOLDS);
+        return true;
+    }
+    do { /* more than the probes is garbage */
+        sum = seen <= PROBES_MAX * RAMP_ONE ? seen + share : share;
+    } while (!atomic_compare_exchange_weak(
+        &w->ramp, &seen, sum >= RAMP_ONE ? sum - RAMP_ONE : sum));
+    *out_until_ns = duration_add(now_ns, b->ramp_ns / RAMP_STEPS + MS);
+    return sum >= RAMP_ONE;
 }
 
 bool
@@ -204,7 +244,8 @@ breaker_admit(const struct breaker_rules *b, struct guard *g, uint64_t now_ns,
         word = load_state_word(g->breaker);
         s = unpack_state(word);
         if (s.is == STATE_CLOSED) {
-            return true;
+            return s.growth == 0 ||
+                   ramp_admits(b, g->breaker, word, now_ns, out_until_ns);
         }
         if (s.is == STATE_OPEN) {
             *out_until_ns = open_until_ns(b, &s, now_ns);
@@ -433,7 +474,7 @@ breaker_reset(struct guard *g, uint64_t now_ns)
             discard_counts(g);
             return;
         }
-    } while (!close_breaker(g, word, now_ns));
+    } while (!close_breaker(NULL, g, word, now_ns));
 }
 
 void

@@ -26,6 +26,16 @@ bool breaker_admit(const struct breaker_rules *b, struct guard *g,
                    uint64_t now_ns, struct probe *out_probe,
                    uint64_t *out_until_ns);
 
+/* The part of the state word that is 0 while a breaker is closed and lets all
+ * attempts out: state, and growth, which is 1 while breaker_ramp lasts. */
+#define BREAKER_HOLDS (UINT64_C(3) << 62 | UINT64_C(63) << 34)
+
+/* Returns the share of the attempts that a closed breaker holds back at now_ns:
+ * breaker_ramp lets out a share that grows from 0 to 1 after it has closed, and
+ * at once as many as there were probes. */
+double breaker_held(const struct breaker_rules *b,
+                    const struct breaker_words *w, uint64_t now_ns);
+
 /* Reports the end of an attempt.  Opens or closes the breaker if its rates
  * require that, and then increments g->turned. */
 void breaker_report(const struct breaker_rules *b, struct guard *g, bool failed,

@@ -50,7 +50,7 @@ struct breaker_words {
     _Atomic uint64_t calls;         /* window of calls: total of answers */
     _Atomic uint64_t use;  /* breaker.c: whether the rules use it, 0: unknown */
     _Atomic uint64_t left; /* breaker.c: when it left the closed state */
-    uint64_t spare;
+    _Atomic uint64_t ramp; /* breaker.c: calls to let out after closing */
 };
 
 enum { TOTALS = 3, TOTAL_RETRIES = 2 };

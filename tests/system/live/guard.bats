@@ -155,7 +155,7 @@ END
     gives 0 bide list
     says "forced closed"
     gives 0 bide list --json
-    json 'j["policies"][0]["breaker"] == {"mode": "closed", "state": "closed", "open_for_ms": 0, "opened": 0}'
+    json 'j["policies"][0]["breaker"] == {"mode": "closed", "state": "closed", "open_for_ms": 0, "lets_out": 1, "opened": 0}'
 }
 
 @test "a forced breaker ends a waiting call" {

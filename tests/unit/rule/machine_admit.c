@@ -352,6 +352,49 @@ a_call_waits_for_an_open_breaker_as_long_as_breaker_wait(void **state)
     admitted_free(a);
 }
 
+/* The probes' number goes at once, then a share that grows with the time; at
+ * the end the state is that of a breaker without a ramp. */
+static void
+a_ramp_lets_out_more_and_more_after_closing(void **state)
+{
+    static const struct {
+        uint64_t from_ms;
+        uint32_t least, most;
+    } rows[] = {{0, 2, 2}, {250, 24, 26}, {500, 49, 51}, {900, 89, 91}};
+    struct admitted *a = admitted_new(
+        CALL "breaker=on\nbreaker_consecutive=1\nbreaker_open_for=1s\n"
+             "breaker_probes=2\nbreaker_ramp=1s");
+    struct breaker_words *w = &a->s->breaker;
+    struct machine probe[2];
+
+    (void)state;
+    a->s->g.rate = NULL;
+    a->s->g.places = NULL;
+    breaker_report(&a->s->p->breaker, &a->s->g, true, 0, (struct probe){0},
+                   TIME0 - 1000 * MS);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(machine_begin(&probe[i], a->s->p, &a->s->g, TIME0),
+                         MACHINE_GO);
+        machine_started(&probe[i], TIME0);
+    }
+    for (int i = 0; i < 2; i++) {
+        machine_ended(&probe[i], a->s->p, &a->s->g, bide_ok(), TIME0, 1, 0);
+    }
+    assert_true(atomic_load(&w->state) & BREAKER_HOLDS);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        uint32_t out = 0;
+
+        for (int n = 0; n < 100; n++) {
+            out += begin_call(a, rows[i].from_ms) == MACHINE_GO;
+        }
+        assert_in_range(out, rows[i].least, rows[i].most);
+    }
+    assert_int_equal(a->m.reason, BIDE_BY_BREAKER);
+    assert_int_equal(begin_call(a, 1000), MACHINE_GO);
+    assert_false(atomic_load(&w->state) & BREAKER_HOLDS);
+    admitted_free(a);
+}
+
 /* ---- useful_time ---- */
 
 static void
@@ -399,6 +442,7 @@ main(void)
         cmocka_unit_test(an_operator_s_wake_passes_a_hint_and_no_limit),
         cmocka_unit_test(
             a_call_waits_for_an_open_breaker_as_long_as_breaker_wait),
+        cmocka_unit_test(a_ramp_lets_out_more_and_more_after_closing),
         cmocka_unit_test(an_attempt_with_too_little_time_left_is_not_started),
     };
 
