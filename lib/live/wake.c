@@ -14,6 +14,7 @@
 
 #include "base/file_limit.h"
 #include "base/safe.h"
+#include "rule/place.h"
 
 enum {
     BELL_TIMER_NS = 100000000,
@@ -48,18 +49,66 @@ cell_wake(struct cell *c)
     return cell_announce(c);
 }
 
+static struct timespec
+timespec_of(uint64_t ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(ns / 1000000000u),
+                             .tv_nsec = (long)(ns % 1000000000u)};
+}
+
 bool
 cell_sleep(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns)
 {
-    struct timespec until = {
-        .tv_sec = (time_t)(until_ns / 1000000000u),
-        .tv_nsec = (long)(until_ns % 1000000000u),
-    };
+    struct timespec until = timespec_of(until_ns);
 
     /* FUTEX_WAIT_BITSET takes a point in time; FUTEX_WAIT takes a duration. */
     return call_futex(word, FUTEX_WAIT_BITSET, seen,
                       until_ns == UINT64_MAX ? NULL : &until) == 0 ||
            errno != EINTR;
+}
+
+bool
+cell_sleep_either(_Atomic uint32_t *word, uint32_t seen, _Atomic uint32_t *bell,
+                  uint32_t bell_seen, uint64_t until_ns)
+{
+    struct futex_waitv both[] = {
+        {.uaddr = (uintptr_t)word, .val = seen, .flags = FUTEX_32},
+        {.uaddr = (uintptr_t)bell, .val = bell_seen, .flags = FUTEX_32},
+    };
+    struct timespec until = timespec_of(until_ns);
+    uint64_t soon_ns;
+
+    if (syscall(SYS_futex_waitv, both, 2, 0, &until, CLOCK_MONOTONIC) >= 0 ||
+        errno == EAGAIN || errno == ETIMEDOUT) {
+        return true;
+    }
+    if (errno == EINTR) {
+        return false;
+    }
+    soon_ns = clock_monotonic_ns() + BELL_TIMER_NS / 10; /* before Linux 5.16 */
+    return cell_sleep(bell, bell_seen, soon_ns < until_ns ? soon_ns : until_ns);
+}
+
+bool
+place_wake(struct place_words *w)
+{
+    for (int who = MANDATORY; who <= OPTIONAL; who++) {
+        uint64_t seen = atomic_load(&w->waiting), kept;
+
+        if (seen & PLACE_SLEEPS(who)) {
+            atomic_fetch_add(&w->bell[who], 1);
+            if (call_futex(&w->bell[who], FUTEX_WAKE, 1, NULL) > 0) {
+                return false;
+            }
+        }
+        /* One that notes itself now sees the bell or is asked next time. */
+        kept = seen & ~(uint64_t)(PLACE_SLEEPS(who) | PLACE_WATCHES(who));
+        atomic_compare_exchange_strong(&w->waiting, &seen, kept);
+        if (seen & PLACE_WATCHES(who)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void

@@ -12,6 +12,7 @@
 #include "layout.h"
 
 struct live;
+struct place_words;
 
 /* Increments the generation and wakes the calls that wait on it; returns the
  * number of calls woken. */
@@ -27,6 +28,15 @@ void cell_arrived(struct cell *c);
  * (monotonic; UINT64_MAX: no limit).  May return earlier: false if a signal
  * handler has run. */
 bool cell_sleep(_Atomic uint32_t *word, uint32_t seen, uint64_t until_ns);
+
+/* As cell_sleep, until `bell` differs from `bell_seen` too: a place is free. */
+bool cell_sleep_either(_Atomic uint32_t *word, uint32_t seen,
+                       _Atomic uint32_t *bell, uint32_t bell_seen,
+                       uint64_t until_ns);
+
+/* Wakes the next call that waits for a place, the most important one first.
+ * Returns true if that is one of an event loop: call live_ring then. */
+bool place_wake(struct place_words *w);
 
 /* Wakes event loops (watches). Call it once after any number of
  * cell_announce. */

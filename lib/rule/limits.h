@@ -31,10 +31,10 @@ struct hint_words {
 
 /* One cache line. */
 struct place_words {
-    _Atomic uint32_t bell; /* place.h: a futex */
-    _Atomic uint32_t spare;
-    _Atomic uint64_t waiting; /* place.h: who waits for a place */
-    uint64_t spare_too[6];
+    _Atomic uint64_t waiting; /* place.c: who waits for a place, and since */
+    _Atomic uint64_t looked;  /* when dead owners were looked for */
+    _Atomic uint32_t bell[3]; /* by enum importance: futexes */
+    uint32_t spare[9];
 };
 
 /* The state of a policy, or of a group, in its cell. */

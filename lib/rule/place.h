@@ -1,7 +1,7 @@
 /* How many attempts may run at once, in all processes together.  A place is one
  * word: 0, or the word of its owner.  Taking and giving are one CAS each, so a
  * process that is killed leaves nothing half done: its places are taken over
- * once it is known to be dead. */
+ * once it is known to be dead, or is overdue. */
 #ifndef BIDE_RULE_PLACE_H
 #define BIDE_RULE_PLACE_H
 
@@ -10,19 +10,39 @@
 #include "policy/rules.h"
 #include "limits.h"
 
-/* Takes a free place, and returns its number from 1 on; 0: all are taken.  The
- * first of the `slots` are reserved for mandatory policies, which take the
- * others first.  `owner` is not 0. */
+/* One that asks for a place. */
+struct place_ask {
+    uint32_t owner; /* word of the process, not 0 */
+    enum importance who;
+    bool waited;       /* it need not stay behind those that wait already */
+    bool watched;      /* an event loop waits, not a thread */
+    uint64_t now_ns;   /* CLOCK_MONOTONIC */
+    uint64_t limit_ns; /* the longest attempt; DURATION_NONE: no limit */
+    bool (*is_gone)(void *arg, uint32_t owner); /* NULL: nobody is */
+    void *arg;
+};
+
+/* Takes a place: returns its number, from 1 on, and its word.  Returns 0 if all
+ * are taken, or if others wait that come first; under rules with a wait it has
+ * noted then that this one waits.  The first of the `slots` are reserved for
+ * mandatory policies, which take the others first. */
 uint32_t place_take(const struct limit_rules *r, struct place_words *w,
-                    _Atomic uint64_t *slots, uint64_t owner,
-                    enum importance who);
+                    _Atomic uint64_t *slots, const struct place_ask *a,
+                    uint64_t *out_word);
 
-/* Gives a place back.  Returns true if calls wait for one.  Does nothing if
- * another owner has taken it over. */
+/* Gives a place back, unless another owner has taken it over.  Returns true if
+ * calls wait for one: call place_wake then. */
 bool place_give(struct place_words *w, _Atomic uint64_t *slots, uint32_t place,
-                uint64_t owner);
+                uint64_t word);
 
-/* Returns the number of places that are taken, of all that may be. */
+/* What waits for a place, in place_words.waiting. */
+#define PLACE_SLEEPS(who) (1u << (who))
+#define PLACE_WATCHES(who) (8u << (who))
+
+/* Returns the number of places that are taken. */
 uint32_t place_used(const _Atomic uint64_t *slots);
+
+/* Frees all places. */
+void place_reset(struct place_words *w, _Atomic uint64_t *slots);
 
 #endif
