@@ -54,7 +54,7 @@ settle_times(struct call *k, uint64_t end_ticks)
 void
 call_cancel_machine(struct call *k, uint64_t now_ns)
 {
-    struct guard storage, *g = guard_use(k->policy, k->rules, &storage);
+    struct guard storage, *g = guard_use(k, &storage);
 
     machine_cancel(&k->machine, k->rules ? k->rules->policy : NULL, g, now_ns);
     guard_used(k, g, now_ns);
@@ -225,7 +225,7 @@ static enum machine_says
 ask_to_begin(struct call *k, uint64_t now_ns)
 {
     const struct policy *rules = k->rules->policy;
-    struct guard storage, *g = guard_use(k->policy, k->rules, &storage);
+    struct guard storage, *g = guard_use(k, &storage);
     struct machine *m = &k->machine;
     enum machine_says says =
         machine_begin_until(m, rules, g, k->deadline_ns, now_ns);
@@ -420,7 +420,7 @@ decide_after_attempt(struct call *k, struct bide_outcome o, uint64_t now_ns,
 {
     struct machine *m = &k->machine;
     uint64_t seed = k->policy->bide->seed;
-    struct guard storage, *g = guard_use(k->policy, k->rules, &storage);
+    struct guard storage, *g = guard_use(k, &storage);
     enum machine_says says;
     bool fine;
 

@@ -131,6 +131,21 @@ count_attempt_guarded(void *arg, uint32_t how)
 
 /* ---- use ---- */
 
+/* Implements guard.is_gone. */
+static bool
+is_owner_gone(void *arg, uint32_t owner)
+{
+    const struct bide_policy *limit =
+        load_acquire(&((struct bide_policy *)arg)->limit);
+    struct live *l = limit ? atomic_load(&limit->home)->live : NULL;
+
+    return !l ? false
+           : live_is_private(l)
+               ? process_is_gone(owner, process_self().space)
+               : owner >> 31 && !live_process_alive(l, OWNER_ROW(owner),
+                                                    OWNER_GENERATION(owner));
+}
+
 /* Sets the words of limit, rate and hint, those that the rules use. */
 static void
 use_limits(struct bide_policy *p, const struct rules *r, struct guard *out)
@@ -143,7 +158,9 @@ use_limits(struct bide_policy *p, const struct rules *r, struct guard *out)
     if (words) {
         out->places = &words->places;
         out->slots = words->slot;
-        out->owner = (uint64_t)out->self.id << 32 | out->self.pid;
+        out->owner = live_owner(atomic_load(&limit->home)->live);
+        out->owner = out->owner ? out->owner : out->self.pid;
+        out->is_gone = is_owner_gone;
     }
     words = rate ? attach_limits(rate) : NULL;
     out->rate = words ? &words->rate : NULL;
@@ -151,15 +168,33 @@ use_limits(struct bide_policy *p, const struct rules *r, struct guard *out)
     out->hint = words ? &words->hint : NULL;
 }
 
-struct guard *
-guard_use(struct bide_policy *p, const struct rules *r, struct guard *storage)
+_Atomic uint32_t *
+guard_bell(const struct call *k)
 {
-    struct bide_policy *pool = pool_of(p);
+    const struct machine *m = &k->machine;
+    struct bide_policy *limit = load_acquire(&k->policy->limit);
+    struct limits *words = NULL;
+
+    if (m->state == MACHINE_WAIT && m->asked_ns &&
+        m->waits_for == BIDE_BY_LIMIT) {
+        words = limit ? attach_limits(limit) : NULL;
+    }
+    return words ? &words->places.bell[k->rules->policy->importance] : NULL;
+}
+
+struct guard *
+guard_use(struct call *k, struct guard *storage)
+{
+    const struct rules *r = k->rules;
+    struct bide_policy *p = k->policy, *pool = pool_of(p);
     struct guard_rings *rings;
     bool breaks = r && r->policy->breaker.mode == BREAKER_ON;
     bool limits = r && (load_relaxed(&p->limit) || load_relaxed(&p->rate) ||
                         r->policy->hint.holds == HINT_HOLDS_ALL);
 
+    if (k->machine.has.in && k->machine.has.process != process_self().id) {
+        k->machine.has.in = NULL; /* it is the place of this child's parent */
+    }
     if (!r || (!breaks && !pool && !limits)) {
         return NULL;
     }
@@ -177,6 +212,7 @@ guard_use(struct bide_policy *p, const struct rules *r, struct guard *storage)
         .txn = r->txn,
         .self = process_self(),
         .realtime_ns = breaks ? clock_realtime_ns() : 0,
+        .watched = atomic_load(&k->watch),
     };
     if (pool) {
         storage->budget_rings = attach_rings(pool);
@@ -210,7 +246,10 @@ guard_used(struct call *k, const struct guard *g, uint64_t now_ns)
     const struct budget_rules *budget;
     uint64_t ticks;
 
-    k->machine.bell = NULL; /* calls that wait for a place look for one */
+    if (k->machine.bell && place_wake(k->machine.bell)) {
+        live_ring(atomic_load(&p->home)->live);
+    }
+    k->machine.bell = NULL;
     if (!g) {
         return;
     }

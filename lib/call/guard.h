@@ -25,13 +25,16 @@ call_gate(const struct bide_policy *p, const struct cell **out)
            load_relaxed(&p->local_gate);
 }
 
-/* Fills *storage for one event of a call under `r`, and returns it.  Returns
- * NULL if there are no rules, if budget and breaker are off, or if the live
- * state has no space for them; the call then runs without them. */
-struct guard *guard_use(struct bide_policy *p, const struct rules *r,
-                        struct guard *storage);
-
 struct call;
+
+/* Fills *storage for one event of a call under its rules, and returns it.
+ * Returns NULL if there are no rules, if all that it guards is off, or if the
+ * live state has no space for it; the call then runs without. */
+struct guard *guard_use(struct call *k, struct guard *storage);
+
+/* Returns the word that changes when a place is free, of a call that waits for
+ * one; else NULL. */
+_Atomic uint32_t *guard_bell(const struct call *k);
 
 /* Wakes waiting calls if the breaker changed state or a place became free, and
  * sets the ticks at which the success path must ask the machine again.  Call it

@@ -8,14 +8,9 @@
 #include "count.h"
 #include "guard.h"
 
-enum { PLACE_LOOK_NS = 50000000 };
-
-static bool
-waits_for_place(const struct machine *m)
-{
-    return m->state == MACHINE_WAIT && m->asked_ns &&
-           m->waits_for == BIDE_BY_LIMIT;
-}
+/* A call that waits for a place looks for one, and for dead owners, after this
+ * time: place.c knows that it still waits. */
+enum { PLACE_LOOK_NS = 100000000 };
 
 /* Sets when a waiting call looks at the registry again: a writer may have been
  * killed between its commit and its announcement, and nobody announces the end
@@ -32,7 +27,7 @@ set_look(struct call *k, uint64_t now_ns)
             within = end_ns - real_ns;
         }
     }
-    if (waits_for_place(&k->machine)) {
+    if (guard_bell(k)) {
         within = PLACE_LOOK_NS;
     }
     k->look_ns = now_ns + within;
@@ -140,7 +135,7 @@ follow_change(struct call *k, uint64_t now_ns)
     }
     rules_drop(k->rules);
     k->rules = r;
-    g = guard_use(k->policy, k->rules, &storage);
+    g = guard_use(k, &storage);
     machine_changed(&k->machine, r->policy, g, now_ns);
     guard_used(k, g, now_ns);
     guard_report_budget(k, had_paid);
@@ -178,9 +173,9 @@ wait_resume(struct call *k)
     if (m->state == MACHINE_WAIT) {
         bool woken = was_woken(k, now), asked = m->asked_ns;
 
-        if (woken || now >= m->wake_ns || waits_for_place(m)) {
+        if (woken || now >= m->wake_ns || guard_bell(k)) {
             /* The breaker may have opened, the deadline may have passed. */
-            g = guard_use(k->policy, k->rules, &storage);
+            g = guard_use(k, &storage);
             (woken ? machine_woken
              : now >= m->wake_ns
                  ? machine_due
@@ -211,13 +206,26 @@ wait_sleep(struct call *k, bool until_signal)
 
     for (;;) {
         struct cell *cell = atomic_load(&atomic_load(&k->policy)->cell);
-        uint32_t seen = atomic_load(&cell->generation);
+        uint32_t seen = atomic_load(&cell->generation), bell_seen = 0;
+        _Atomic uint32_t *bell = guard_bell(k);
+        bool whole;
 
+        if (bell) {
+            bell_seen = atomic_load(bell);
+        }
         next = wait_resume(k);
-        if (next != BIDE_WAIT ||
-            (!registry_sleep_until(b, &cell->generation, seen,
-                                   wait_until_ns(k)) &&
-             until_signal)) {
+        if (next != BIDE_WAIT) {
+            return next;
+        }
+        if (guard_bell(k) != bell) {
+            continue; /* it waits for a place from now on */
+        }
+        whole = bell && !b->own_clock
+                    ? cell_sleep_either(&cell->generation, seen, bell,
+                                        bell_seen, wait_until_ns(k))
+                    : registry_sleep_until(b, &cell->generation, seen,
+                                           wait_until_ns(k));
+        if (!whole && until_signal) {
             return next;
         }
     }

@@ -7,20 +7,30 @@
 #include "rate.h"
 
 static bool
-take_place(const struct policy *p, const struct guard *g, struct admission *out)
+take_place(const struct policy *p, const struct guard *g, uint64_t now_ns,
+           struct admission *out)
 {
+    struct place_ask ask = {
+        .owner = g->owner,
+        .who = (enum importance)p->importance,
+        .waited = g->waited,
+        .watched = g->watched,
+        .now_ns = now_ns,
+        .limit_ns = p->attempt_timeout_ns < p->deadline_ns
+                        ? p->attempt_timeout_ns
+                        : p->deadline_ns,
+        .is_gone = g->is_gone,
+        .arg = g->arg,
+    };
+
     if (!g->places) {
         return true;
     }
-    out->place = place_take(&p->limit, g->places, g->slots, g->owner,
-                            (enum importance)p->importance);
-    if (!out->place) {
-        return false;
-    }
-    out->in = g->places;
+    out->place = place_take(&p->limit, g->places, g->slots, &ask, &out->word);
+    out->in = out->place ? g->places : NULL;
     out->slots = g->slots;
-    out->owner = g->owner;
-    return true;
+    out->process = g->self.id;
+    return out->place;
 }
 
 static enum bide_reason
@@ -42,7 +52,7 @@ ask_limits(const struct policy *p, struct guard *g, bool past_hint,
         out->turn = g->rate;
     }
     *out_at_ns = DURATION_NONE;
-    return take_place(p, g, out) ? BIDE_BY_NONE : BIDE_BY_LIMIT;
+    return take_place(p, g, now_ns, out) ? BIDE_BY_NONE : BIDE_BY_LIMIT;
 }
 
 enum bide_reason
@@ -90,7 +100,7 @@ admit_ended(struct admission *a)
     struct place_words *in = a->in;
 
     a->in = NULL;
-    return in && place_give(in, a->slots, a->place, a->owner) ? in : NULL;
+    return in && place_give(in, a->slots, a->place, a->word) ? in : NULL;
 }
 
 struct place_words *

@@ -18,8 +18,8 @@ struct admission {
                                 attempt starts; NULL: none */
     struct place_words *in;  /* whose place it has; NULL: none */
     _Atomic uint64_t *slots;
-    uint64_t owner;
-    uint32_t place;
+    uint64_t word;
+    uint32_t place, process; /* of the owner, its struct process */
 };
 
 /* Asks whether an attempt may start, in state *out.  `past_hint`: a server's

@@ -133,7 +133,9 @@ struct guard {
     struct hint_words *hint;    /* of policy and scope */
     struct place_words *places; /* of the group, if it has one; its places */
     _Atomic uint64_t *slots;    /* are these words */
-    uint64_t owner;             /* the word of this process in a place */
+    uint32_t owner;             /* the word of this process in a place */
+    bool waited, watched;       /* place.h */
+    bool (*is_gone)(void *arg, uint32_t owner);
     uint64_t txn;               /* the commit of the rules */
     struct process self;        /* of the caller */
     uint64_t realtime_ns;

@@ -120,11 +120,14 @@ ask_to_start(struct machine *m, const struct policy *p, struct guard *g,
              uint64_t now_ns)
 {
     uint64_t at = DURATION_NONE, asked = m->asked_ns ? m->asked_ns : now_ns;
-    enum bide_reason reason =
-        admit_attempt(p, g, m->past_hint, now_ns, &m->has, &at);
-    uint64_t last = duration_add(asked, admit_wait_ns(p, reason));
-    uint64_t end = deadline_ns(m, p);
+    uint64_t end = deadline_ns(m, p), last;
+    enum bide_reason reason;
 
+    if (g) {
+        g->waited = m->asked_ns;
+    }
+    reason = admit_attempt(p, g, m->past_hint, now_ns, &m->has, &at);
+    last = duration_add(asked, admit_wait_ns(p, reason));
     m->asked_ns = 0;
     if (reason == BIDE_BY_NONE) {
         m->state = MACHINE_GO;

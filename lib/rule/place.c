@@ -13,7 +13,8 @@
 enum {
     DUE_SHIFT = 28,
     DUE_BITS = 24,
-    GRACE_UNITS = 4, /* 1 s: an attempt ends slightly after its limit */
+    ROWLESS_UNITS = 1 << 13, /* 37 min */
+    GRACE_UNITS = 4,         /* 1 s: an attempt ends slightly after its limit */
     WAITING_SHIFT = 20,
     STALE_UNITS = 512, /* 0.5 s: those that wait look more often */
 };
@@ -28,6 +29,9 @@ pack_word(const struct place_ask *a)
 {
     uint64_t units = a->limit_ns >> DUE_SHIFT, due = 0;
 
+    if (!(a->owner >> 31) && units > ROWLESS_UNITS) {
+        units = ROWLESS_UNITS;
+    }
     if (units < DUE_MASK / 2) {
         due = ((a->now_ns >> DUE_SHIFT) + units + 1) & DUE_MASK;
         due += due == 0;
@@ -42,7 +46,8 @@ is_overdue(uint64_t word, uint64_t now_ns)
     uint32_t due = (uint32_t)word & DUE_MASK;
     uint32_t past = (uint32_t)(now_ns >> DUE_SHIFT) - due - GRACE_UNITS;
 
-    return due && !(past << (32 - DUE_BITS) >> 31);
+    /* Without a row nobody knows whether the owner lives: it has a time. */
+    return due ? !(past << (32 - DUE_BITS) >> 31) : !(word >> 63);
 }
 
 /* Tries the slots in [from, to): takes one that is free or, in a second round,

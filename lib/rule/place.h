@@ -12,7 +12,8 @@
 
 /* One that asks for a place. */
 struct place_ask {
-    uint32_t owner; /* word of the process, not 0 */
+    uint32_t owner; /* word of the process: with the top bit, of one whose end
+                       is_gone() finds out; others hold a place 37 min */
     enum importance who;
     bool waited;       /* it need not stay behind those that wait already */
     bool watched;      /* an event loop waits, not a thread */
