@@ -60,6 +60,14 @@ call_cancel_machine(struct call *k, uint64_t now_ns)
     guard_used(k, g, now_ns);
 }
 
+/* Gives the place back that a call without rules holds. */
+static __attribute__((cold, noinline)) void
+leave_place(struct call *k)
+{
+    k->in_place = false;
+    guard_give_place(k->policy, &k->machine.has);
+}
+
 /* ---- the end ---- */
 
 static void
@@ -154,6 +162,9 @@ call_stop(struct call *k)
     if (k->state == CALL_READY && !k->exact) {
         k->ticks = registry_ticks(b);
     }
+    if (k->in_place) {
+        leave_place(k);
+    }
     now = settle_times(k, registry_ticks(b));
     attach_again(k->policy);
     if (k->state == CALL_WAITING) {
@@ -208,7 +219,7 @@ static void
 enter_call(struct call *k, struct bide_policy *p, struct bide_watch *w)
 {
     k->rules = NULL;
-    k->exact = false;
+    k->exact = k->in_place = false;
     k->serial++;
     k->result.verdict = BIDE_UNFINISHED;
     if (w) {
@@ -247,15 +258,23 @@ call_needs_rules(const struct bide_policy *p, uint32_t gate)
 {
     const struct cell *cell = atomic_load(&p->cell);
 
-    return gate & GATE_SLOW & ~(uint32_t)(GATE_ENDS | GATE_LOOKS) ||
+    return gate & GATE_SLOW &
+               ~(uint32_t)(GATE_ENDS | GATE_LOOKS | GATE_ADMIT) ||
            (gate & GATE_ENDS &&
             (atomic_load(&p->ends_gate) != atomic_load(&cell->gate) ||
              clock_realtime_ns() >= atomic_load(&p->ends_ns)));
 }
 
+/* Returns the time limit in the cell, for a call without rules; 0: none. */
+static inline uint32_t
+cell_limit_ms(const struct call *k)
+{
+    return load_relaxed(&load_acquire(&k->policy->cell)->limit_ms);
+}
+
 /* Begins a call with a deadline of its own, a bit of GATE_SLOW, or a breaker
  * that is not closed: reads the rules, unless only the time had to be looked
- * at. */
+ * at, or a place is free. */
 static __attribute__((cold, noinline)) enum bide_next
 begin_by_rules(struct call *k, const struct cell *cell, uint32_t gate)
 {
@@ -268,7 +287,11 @@ begin_by_rules(struct call *k, const struct cell *cell, uint32_t gate)
         guard_lets_out(cell, gate) &&
         !(gate & GATE_LOOKS &&
           registry_may_differ(k->policy, clock_ticks(b->scale)))) {
-        return BIDE_GO;
+        k->in_place = gate & GATE_ADMIT && !cell_limit_ms(k) &&
+                      guard_take_place(k->policy, cell, &k->machine.has);
+        if (k->in_place || !(gate & GATE_ADMIT)) {
+            return BIDE_GO;
+        }
     }
     become_exact(k);
     (void)wait_saw_change(k);
@@ -318,13 +341,6 @@ call_begin(struct call *k, struct bide_policy *p, struct bide_watch *w)
         return begin_by_rules(k, cell, gate);
     }
     return BIDE_GO;
-}
-
-/* Returns the time limit in the cell, for a call without rules; 0: none. */
-static inline uint32_t
-cell_limit_ms(const struct call *k)
-{
-    return load_relaxed(&load_acquire(&k->policy->cell)->limit_ms);
 }
 
 /* Returns the time limit of the next attempt; DURATION_NONE: none.  With rules
@@ -511,6 +527,9 @@ call_end_attempt(struct call *k, struct bide_outcome o)
 {
     uint64_t end_ticks = registry_ticks(k->policy->bide);
 
+    if (__builtin_expect(k->in_place, 0)) {
+        leave_place(k);
+    }
     if (!k->rules && !k->exact && !k->policy->bide->hooked &&
         outcome_is_success(o) && end_plain_success(k, o, end_ticks)) {
         return BIDE_DONE;

@@ -29,6 +29,7 @@ struct call {
     struct bide_attempt attempt;
     struct rules *rules; /* a reference; NULL until the rules are needed */
     bool exact;          /* the fields from sleeper_live on are set */
+    bool in_place;       /* without rules it holds the place in machine.has */
     uint64_t ticks;      /* begin of the attempt */
 
     /* Set by become_exact: a call that succeeds at once does not use them, and

@@ -168,6 +168,49 @@ use_limits(struct bide_policy *p, const struct rules *r, struct guard *out)
     out->hint = words ? &words->hint : NULL;
 }
 
+bool
+guard_take_place(struct bide_policy *p, const struct cell *c,
+                 struct admission *out)
+{
+    struct bide_policy *limit = load_acquire(&p->limit);
+    struct limits *words = limit ? load_acquire(&limit->limits) : NULL;
+    struct place_ask a = {.limit_ns = DURATION_NONE};
+
+    if (!words || load_acquire(&p->places_gate) != load_acquire(&c->gate)) {
+        return false;
+    }
+    a.owner = live_owner(load_acquire(&limit->home)->live);
+    if (!a.owner) {
+        return false;
+    }
+    out->in = &words->places;
+    out->slots = words->slot;
+    out->process = process_self().id;
+    out->place = place_take_at_once(load_acquire(&p->places), out->in,
+                                    out->slots, &a, &out->word);
+    return out->place;
+}
+
+/* Wakes calls that wait for a place. */
+static void
+ring_places(struct bide_policy *p, struct place_words *w)
+{
+    if (place_wake(w)) {
+        live_ring(atomic_load(&p->home)->live);
+    }
+}
+
+void
+guard_give_place(struct bide_policy *p, struct admission *has)
+{
+    struct place_words *in =
+        has->process == process_self().id ? admit_ended(has) : NULL;
+
+    if (in) {
+        ring_places(p, in);
+    }
+}
+
 _Atomic uint32_t *
 guard_bell(const struct call *k)
 {
@@ -246,8 +289,8 @@ guard_used(struct call *k, const struct guard *g, uint64_t now_ns)
     const struct budget_rules *budget;
     uint64_t ticks;
 
-    if (k->machine.bell && place_wake(k->machine.bell)) {
-        live_ring(atomic_load(&p->home)->live);
+    if (k->machine.bell) {
+        ring_places(p, k->machine.bell);
     }
     k->machine.bell = NULL;
     if (!g) {

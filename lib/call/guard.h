@@ -4,6 +4,7 @@
 #define BIDE_GUARD_H
 
 #include "registry/registry.h"
+#include "rule/admit.h"
 #include "rule/breaker.h"
 #include "rule/guard.h"
 
@@ -31,6 +32,13 @@ struct call;
  * Returns NULL if there are no rules, if all that it guards is off, or if the
  * live state has no space for it; the call then runs without. */
 struct guard *guard_use(struct call *k, struct guard *storage);
+
+/* Takes a place, for an attempt that needs no more, under rules that this
+ * process knows: reads no clock.  False: the machine must decide.  Gives it
+ * back, and wakes a call that waits for it. */
+bool guard_take_place(struct bide_policy *p, const struct cell *c,
+                      struct admission *out);
+void guard_give_place(struct bide_policy *p, struct admission *has);
 
 /* Returns the word that changes when a place is free, of a call that waits for
  * one; else NULL. */

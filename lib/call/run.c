@@ -99,8 +99,9 @@ needs_whole_call(const struct bide_policy *p, const struct cell *cell,
 {
     const struct bide *b = p->bide;
 
-    return (gate & GATE_SLOW && call_needs_rules(p, gate)) || b->own_clock ||
-           b->hooked || load_relaxed(&cell->limit_ms) ||
+    return (gate & GATE_SLOW &&
+            (gate & GATE_ADMIT || call_needs_rules(p, gate))) ||
+           b->own_clock || b->hooked || load_relaxed(&cell->limit_ms) ||
            (gate & GATE_GUARD && !guard_lets_out(cell, gate));
 }
 

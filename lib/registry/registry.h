@@ -11,6 +11,7 @@
 #include "live/live.h"
 #include "live/snapshot.h"
 #include "policy/policy.h"
+#include "rule/place.h"
 #include "store/policies/reader.h"
 
 enum { RUNNING_SLOTS = 1024 };
@@ -84,7 +85,10 @@ struct bide_policy {
     /* The handles whose limit and rate it uses; NULL: none. */
     _Atomic(struct bide_policy *) limit, rate;
     _Atomic(struct limits *) limits; /* NULL: not used yet */
-    pthread_mutex_t lock;            /* of rules */
+    /* What an attempt asks for if it only needs a place, under this gate. */
+    _Atomic struct place_rules places;
+    _Atomic uint64_t places_gate; /* 0: none */
+    pthread_mutex_t lock;         /* of rules */
     struct rules *rules;
     struct reported reported;              /* under `lock` */
     _Atomic uint64_t moves;                /* how often it got another cell */

@@ -59,8 +59,15 @@ find_pool(struct bide_policy *p, const char *group)
 
 /* Sets the handles whose budget, limit and rate a policy uses. */
 static void
-choose_pools(struct bide_policy *p, const struct policy *rules)
+choose_pools(struct bide_policy *p, const struct policy *rules, uint64_t gate)
 {
+    bool only = strcmp(rules->rate.group, "none") == 0 &&
+                rules->hint.holds != HINT_HOLDS_ALL;
+
+    store_release(&p->places_gate, 0);
+    store_release(&p->places, place_rules(&rules->limit,
+                                          (enum importance)rules->importance));
+    store_release(&p->places_gate, only ? gate : 0);
     store_release(&p->pool, find_pool(p, rules->budget.group));
     store_release(&p->limit, find_pool(p, rules->limit.group));
     store_release(&p->rate, find_pool(p, rules->rate.group));
@@ -276,7 +283,7 @@ read_new_rules(struct bide_policy *p, uint32_t generation)
         declared_publish(p, false);
     }
     follow_breaker(p, r);
-    choose_pools(p, r->policy);
+    choose_pools(p, r->policy, r->gate);
     if (rc == 0) {
         memcpy(p->registry_id, p->bide->id, sizeof(p->registry_id));
     }

@@ -12,7 +12,6 @@ take_place(const struct policy *p, const struct guard *g, uint64_t now_ns,
 {
     struct place_ask ask = {
         .owner = g->owner,
-        .who = (enum importance)p->importance,
         .waited = g->waited,
         .watched = g->watched,
         .now_ns = now_ns,
@@ -26,7 +25,8 @@ take_place(const struct policy *p, const struct guard *g, uint64_t now_ns,
     if (!g->places) {
         return true;
     }
-    out->place = place_take(&p->limit, g->places, g->slots, &ask, &out->word);
+    out->place = place_take(&p->limit, (enum importance)p->importance,
+                            g->places, g->slots, &ask, &out->word);
     out->in = out->place ? g->places : NULL;
     out->slots = g->slots;
     out->process = g->self.id;

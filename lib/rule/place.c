@@ -61,7 +61,7 @@ take_between(_Atomic uint64_t *slots, uint32_t from, uint32_t to,
     uint32_t start =
         (uint32_t)((uint64_t)(a->owner * 0x9e3779b9u) * count >> 32);
 
-    for (uint32_t i = 0; i < 2 * count; i++) {
+    for (uint32_t i = 0; i < (a->now_ns ? 2 : 1) * count; i++) {
         uint32_t n = start + i % count, place;
         uint64_t seen;
 
@@ -78,40 +78,53 @@ take_between(_Atomic uint64_t *slots, uint32_t from, uint32_t to,
 
 /* Reports whether others that wait come before this one. */
 static bool
-comes_later(const struct place_words *w, const struct place_ask *a)
+comes_later(const struct place_words *w, enum importance who,
+            const struct place_ask *a)
 {
     uint64_t seen = atomic_load_explicit(&w->waiting, memory_order_relaxed);
-    uint32_t first = (1u << (a->who + !a->waited)) - 1; /* importances */
+    uint32_t first = (1u << (who + !a->waited)) - 1; /* importances */
 
     return seen & (first | first << 3) &&
-           (uint32_t)(a->now_ns >> WAITING_SHIFT) - (uint32_t)(seen >> 32) <
-               STALE_UNITS;
+           (!a->now_ns ||
+            (uint32_t)(a->now_ns >> WAITING_SHIFT) - (uint32_t)(seen >> 32) <
+                STALE_UNITS);
 }
 
-static uint32_t
-try_slots(const struct limit_rules *r, const struct place_words *w,
-          _Atomic uint64_t *slots, const struct place_ask *a, uint64_t word)
+struct place_rules
+place_rules(const struct limit_rules *r, enum importance who)
 {
     uint32_t places =
         r->places < LIMIT_PLACES_MAX ? r->places : LIMIT_PLACES_MAX;
-    uint32_t reserve = (uint32_t)ceil(places * r->reserve - 1e-9), place;
+    uint32_t reserve = (uint32_t)ceil(places * r->reserve - 1e-9);
 
-    if (comes_later(w, a)) {
-        return 0;
-    }
     /* A small share of few places leaves one for the others. */
     reserve -= reserve && reserve == places && r->reserve < 1;
-    place = take_between(slots, reserve, places, a, word);
-    return !place && a->who == MANDATORY
-               ? take_between(slots, 0, reserve, a, word)
+    return (struct place_rules){(uint16_t)places, (uint16_t)reserve, who};
+}
+
+uint32_t
+place_take_at_once(struct place_rules r, const struct place_words *w,
+                   _Atomic uint64_t *slots, const struct place_ask *a,
+                   uint64_t *out_word)
+{
+    uint32_t place;
+
+    if (comes_later(w, r.who, a)) {
+        return 0;
+    }
+    *out_word = pack_word(a);
+    place = take_between(slots, r.reserve, r.places, a, *out_word);
+    return !place && r.who == MANDATORY
+               ? take_between(slots, 0, r.reserve, a, *out_word)
                : place;
 }
 
 static void
-note_waiting(struct place_words *w, const struct place_ask *a)
+note_waiting(struct place_words *w, enum importance who,
+             const struct place_ask *a)
 {
     uint64_t seen = atomic_load(&w->waiting), next;
-    uint64_t bit = a->watched ? PLACE_WATCHES(a->who) : PLACE_SLEEPS(a->who);
+    uint64_t bit = a->watched ? PLACE_WATCHES(who) : PLACE_SLEEPS(who);
 
     do {
         next = (a->now_ns >> WAITING_SHIFT) << 32 |
@@ -141,21 +154,20 @@ release_dead(struct place_words *w, _Atomic uint64_t *slots,
 }
 
 uint32_t
-place_take(const struct limit_rules *r, struct place_words *w,
-           _Atomic uint64_t *slots, const struct place_ask *a,
-           uint64_t *out_word)
+place_take(const struct limit_rules *rules, enum importance who,
+           struct place_words *w, _Atomic uint64_t *slots,
+           const struct place_ask *a, uint64_t *out_word)
 {
-    uint64_t word = pack_word(a);
-    uint32_t place = try_slots(r, w, slots, a, word);
+    struct place_rules r = place_rules(rules, who);
+    uint32_t place = place_take_at_once(r, w, slots, a, out_word);
 
-    if (!place && r->wait_ns) {
-        note_waiting(w, a);
-        place = try_slots(r, w, slots, a, word);
+    if (!place && rules->wait_ns) {
+        note_waiting(w, who, a);
+        place = place_take_at_once(r, w, slots, a, out_word);
     }
     if (!place && release_dead(w, slots, a)) {
-        place = try_slots(r, w, slots, a, word);
+        place = place_take_at_once(r, w, slots, a, out_word);
     }
-    *out_word = word;
     return place;
 }
 

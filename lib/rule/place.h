@@ -12,24 +12,37 @@
 
 /* One that asks for a place. */
 struct place_ask {
-    uint32_t owner; /* word of the process: with the top bit, of one whose end
-                       is_gone() finds out; others hold a place 37 min */
-    enum importance who;
-    bool waited;       /* it need not stay behind those that wait already */
-    bool watched;      /* an event loop waits, not a thread */
-    uint64_t now_ns;   /* CLOCK_MONOTONIC */
+    uint32_t owner;  /* word of the process: with the top bit, of one whose end
+                        is_gone() finds out; others hold a place 37 min */
+    bool waited;     /* it need not stay behind those that wait already */
+    bool watched;    /* an event loop waits, not a thread */
+    uint64_t now_ns; /* CLOCK_MONOTONIC */
     uint64_t limit_ns; /* the longest attempt; DURATION_NONE: no limit */
     bool (*is_gone)(void *arg, uint32_t owner); /* NULL: nobody is */
     void *arg;
 };
 
+/* The rules that place_take_at_once needs, in one word. */
+struct place_rules {
+    uint16_t places, reserve;
+    enum importance who;
+};
+struct place_rules place_rules(const struct limit_rules *r,
+                               enum importance who);
+
 /* Takes a place: returns its number, from 1 on, and its word.  Returns 0 if all
  * are taken, or if others wait that come first; under rules with a wait it has
  * noted then that this one waits.  The first of the `slots` are reserved for
  * mandatory policies, which take the others first. */
-uint32_t place_take(const struct limit_rules *r, struct place_words *w,
-                    _Atomic uint64_t *slots, const struct place_ask *a,
-                    uint64_t *out_word);
+uint32_t place_take(const struct limit_rules *rules, enum importance who,
+                    struct place_words *w, _Atomic uint64_t *slots,
+                    const struct place_ask *a, uint64_t *out_word);
+
+/* As place_take, but only if one is free or overdue.  With now_ns 0, a place
+ * that is overdue counts as taken, and any that wait come first. */
+uint32_t place_take_at_once(struct place_rules r, const struct place_words *w,
+                            _Atomic uint64_t *slots, const struct place_ask *a,
+                            uint64_t *out_word);
 
 /* Gives a place back, unless another owner has taken it over.  Returns true if
  * calls wait for one: call place_wake then. */

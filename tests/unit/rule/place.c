@@ -41,7 +41,6 @@ play(const char *keys, const struct step *steps, size_t count)
     for (size_t i = 0; i < count; i++) {
         const struct step *s = &steps[i];
         struct place_ask a = {.owner = s->owner,
-                              .who = s->who,
                               .waited = s->event == WAITED,
                               .now_ns = TIME0 + s->at_ms * MS,
                               .limit_ns = p->attempt_timeout_ns,
@@ -54,8 +53,8 @@ play(const char *keys, const struct step *steps, size_t count)
                 j++;
             }
             held[j].owner = s->owner;
-            held[j].place =
-                place_take(&p->limit, &l->places, l->slot, &a, &held[j].word);
+            held[j].place = place_take(&p->limit, s->who, &l->places, l->slot,
+                                       &a, &held[j].word);
             fine = held[j].place;
         } else {
             uint32_t before = place_used(l->slot);
@@ -198,8 +197,8 @@ garbage_holds_no_place_longer_than_a_dead_owner(void **state)
         l->slot[i] = (uint64_t)DEAD << 32 | 0x34567890 >> i % 7;
     }
     l->places.waiting = l->places.looked = UINT64_MAX;
-    assert_int_not_equal(place_take(&p->limit, &l->places, l->slot, &a, &word),
-                         0);
+    assert_int_not_equal(
+        place_take(&p->limit, MANDATORY, &l->places, l->slot, &a, &word), 0);
     assert_int_equal(place_used(l->slot), 1);
     assert_false(place_give(&l->places, l->slot, 0, word));
     assert_false(place_give(&l->places, l->slot, UINT32_MAX, word));
@@ -227,9 +226,9 @@ all_places_can_be_taken_at_each_number_of_places(void **state)
                                   .limit_ns = DURATION_NONE};
             uint64_t word;
 
-            assert_int_equal(place_take(&r, &l->places, l->slot, &a, &word) !=
-                                 0,
-                             n < numbers[i]);
+            assert_int_equal(
+                place_take(&r, MANDATORY, &l->places, l->slot, &a, &word) != 0,
+                n < numbers[i]);
         }
         assert_int_equal(place_used(l->slot), numbers[i]);
     }
@@ -255,10 +254,8 @@ take_and_give(void *arg)
 {
     struct member *m = arg;
     struct crowd *c = m->crowd;
-    struct place_ask a = {.owner = m->owner,
-                          .who = MANDATORY,
-                          .now_ns = TIME0,
-                          .limit_ns = DURATION_NONE};
+    struct place_ask a = {
+        .owner = m->owner, .now_ns = TIME0, .limit_ns = DURATION_NONE};
 
     for (int i = 0; i < ROUNDS; i++) {
         uint64_t word;
@@ -266,7 +263,8 @@ take_and_give(void *arg)
         int now, most;
 
         a.now_ns += MS;
-        place = place_take(&c->p->limit, &c->l.places, c->l.slot, &a, &word);
+        place = place_take(&c->p->limit, MANDATORY, &c->l.places, c->l.slot, &a,
+                           &word);
         if (!place) {
             continue;
         }
