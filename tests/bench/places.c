@@ -1,0 +1,167 @@
+/* places DIR ROUNDS N: measures a call under a limit, alone and beside another
+ * process, in turn with other ways to limit what a host does at once: a System
+ * V semaphore with SEM_UNDO (as Shopify's semian) and flock.  The registry in
+ * DIR has the policies "plain" and "placed". */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sem.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <bide.h>
+#include "race.h"
+
+static const char *dir;
+static int semaphore;
+static _Atomic uint64_t *word;
+
+static struct bide_outcome
+succeed(const struct bide_attempt *attempt, void *arg)
+{
+    (void)attempt;
+    (void)arg;
+    return (struct bide_outcome){0};
+}
+
+/* Each process opens the registry, or the file, itself. */
+static struct bide_policy *
+open_policy(const char *name)
+{
+    struct bide_policy *p;
+    struct bide *b;
+    int rc = bide_open(dir, 0, &b);
+
+    rc = rc ? rc : bide_lookup(b, name, NULL, &p);
+    if (rc) {
+        race_stop(name, bide_strerror(rc));
+    }
+    bide_run(p, succeed, NULL);
+    return p;
+}
+
+static void
+run_calls(void *arg, long n)
+{
+    static struct bide_policy *of[2];
+    static pid_t opened;
+    int which = strcmp(arg, "plain") != 0;
+
+    if (opened != getpid()) {
+        opened = getpid();
+        of[0] = of[1] = NULL;
+    }
+    of[which] = of[which] ? of[which] : open_policy(arg);
+    while (n-- > 0) {
+        bide_run(of[which], succeed, NULL);
+    }
+}
+
+static void
+run_semaphore(void *arg, long n)
+{
+    struct sembuf take = {0, -1, SEM_UNDO}, give = {0, 1, SEM_UNDO};
+
+    (void)arg;
+    while (n-- > 0) {
+        if (semop(semaphore, &take, 1) || semop(semaphore, &give, 1)) {
+            race_stop("semop", strerror(errno));
+        }
+    }
+}
+
+static void
+run_flock(void *arg, long n)
+{
+    static pid_t opened;
+    static int fd;
+
+    if (opened != getpid()) {
+        opened = getpid();
+        fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
+    (void)arg;
+    while (n-- > 0) {
+        if (flock(fd, LOCK_SH) || flock(fd, LOCK_UN)) {
+            race_stop("flock", strerror(errno));
+        }
+    }
+}
+
+static void
+run_add(void *arg, long n)
+{
+    (void)arg;
+    while (n-- > 0) {
+        atomic_fetch_add(word, 1);
+    }
+}
+
+/* Runs a racer beside another process that does the same all the time. */
+static void
+run_beside(void *arg, long n)
+{
+    const struct racer *r = arg;
+    pid_t other = fork();
+
+    if (other == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;) {
+            r->run(r->arg, 1000);
+        }
+    }
+    r->run(r->arg, n);
+    if (other > 0) {
+        kill(other, SIGKILL);
+        waitpid(other, NULL, 0);
+    }
+}
+
+int
+main(int argc, char **argv)
+{
+    static char plain[] = "plain", placed[] = "placed";
+    struct racer alone[] = {
+        {"place_add", run_add, NULL, 0, 0},
+        {"place_plain", run_calls, plain, 0, 0},
+        {"place_call", run_calls, placed, 0, 0},
+        {"place_semaphore", run_semaphore, NULL, 0, 0},
+        {"place_flock", run_flock, NULL, 0, 0},
+    };
+    struct racer beside[] = {
+        {"place_add_2", run_beside, &alone[0], 0, 0},
+        {"place_plain_2", run_beside, &alone[1], 0, 0},
+        {"place_call_2", run_beside, &alone[2], 0, 0},
+        {"place_semaphore_2", run_beside, &alone[3], 0, 0},
+        {"place_flock_2", run_beside, &alone[4], 0, 0},
+    };
+    union {
+        int val;
+        void *other;
+    } places = {.val = 8};
+
+    if (argc != 4) {
+        race_stop("usage", "places DIR ROUNDS N");
+    }
+    dir = argv[1];
+    word = mmap(NULL, 64, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                -1, 0);
+    semaphore = semget(IPC_PRIVATE, 1, 0600);
+    if (word == MAP_FAILED || semaphore < 0 ||
+        semctl(semaphore, 0, SETVAL, places)) {
+        race_stop("semget", strerror(errno));
+    }
+    race(alone, sizeof(alone) / sizeof(*alone), (int)race_number(argv[2]),
+         race_number(argv[3]));
+    race(beside, sizeof(beside) / sizeof(*beside), (int)race_number(argv[2]),
+         race_number(argv[3]));
+    semctl(semaphore, 0, IPC_RMID);
+    return 0;
+}
