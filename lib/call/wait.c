@@ -27,7 +27,7 @@ set_look(struct call *k, uint64_t now_ns)
             within = end_ns - real_ns;
         }
     }
-    if (guard_bell(k)) {
+    if (guard_bell(k) && within > PLACE_LOOK_NS) {
         within = PLACE_LOOK_NS;
     }
     k->look_ns = now_ns + within;
@@ -122,10 +122,14 @@ static void
 follow_change(struct call *k, uint64_t now_ns)
 {
     bool was_announced = wait_saw_change(k);
-    struct rules *r = rules_take(k->policy);
     bool had_paid = k->machine.has_paid;
     struct guard storage, *g;
+    struct rules *r;
 
+    if (!was_announced && now_ns < k->look_ns && guard_bell(k)) {
+        return; /* it was woken for a place */
+    }
+    r = rules_take(k->policy);
     if (!r) {
         return;
     }

@@ -150,7 +150,7 @@ row_offset(uint32_t row)
     return LIVE_PROCESSES + row * sizeof(struct process_row);
 }
 
-static void
+static bool
 write_row(struct live *l, uint32_t generation)
 {
     struct process self = process_self();
@@ -170,8 +170,9 @@ write_row(struct live *l, uint32_t generation)
         }
     }
     size = r.asks < PROCESS_ASKS ? r.asks : PROCESS_ASKS;
-    live_write(l, row_offset(l->process.file->row), &r,
-               offsetof(struct process_row, ask) + size * sizeof(*r.ask));
+    return live_write(l, row_offset(l->process.file->row), &r,
+                      offsetof(struct process_row, ask) +
+                          size * sizeof(*r.ask));
 }
 
 /* Returns the owner word under which this process uses the row in the file of
@@ -220,9 +221,9 @@ claim_owner(struct live *l)
         if (!word && live_copy(live_fd(l), row_offset(f->row), &generation,
                                sizeof(generation))) {
             generation = OWNER_GENERATION(generation + 1);
-            word = OWNER_WORD(f->row, generation);
             l->process.claimed_ns = clock_realtime_ns();
-            write_row(l, generation);
+            word =
+                write_row(l, generation) ? OWNER_WORD(f->row, generation) : 0;
         }
     }
     l->process.checked_ns = clock_monotonic_ns();

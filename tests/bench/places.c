@@ -4,15 +4,18 @@
  * DIR has the policies "plain" and "placed". */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/sem.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -124,6 +127,104 @@ run_beside(void *arg, long n)
     }
 }
 
+/* ---- waking ---- */
+
+enum { WAKES = 400 };
+struct wakes {
+    _Atomic uint32_t bare, round; /* rounds: first the bare futex, then bide */
+    _Atomic uint64_t woke_ns;
+};
+static struct wakes *wakes;
+
+static struct bide_outcome
+note_wake(const struct bide_attempt *attempt, void *arg)
+{
+    (void)attempt;
+    (void)arg;
+    atomic_store(&wakes->woke_ns, race_now_ns());
+    return (struct bide_outcome){0};
+}
+
+/* Sleeps twice in each round: on a word, then for a place. */
+static void
+wait_in_child(void)
+{
+    struct bide_policy *p = open_policy("queued");
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (uint32_t i = 0;; i++) {
+        atomic_store(&wakes->round, 2 * i + 1);
+        while (atomic_load(&wakes->bare) == i) {
+            syscall(SYS_futex, &wakes->bare, FUTEX_WAIT, i, NULL, NULL, 0);
+        }
+        atomic_store(&wakes->woke_ns, race_now_ns());
+        while (atomic_load(&wakes->round) == 2 * i + 1) {
+            usleep(100);
+        }
+        bide_run(p, note_wake, NULL);
+    }
+}
+
+static int
+order_times(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+static uint64_t
+await_wake(uint64_t begun_ns)
+{
+    uint64_t woke;
+
+    while ((woke = atomic_exchange(&wakes->woke_ns, 0)) == 0) {
+        usleep(50);
+    }
+    return woke - begun_ns;
+}
+
+static void
+race_wakes(void)
+{
+    static uint64_t took[2][WAKES];
+    struct bide_policy *p = open_policy("queued");
+    struct bide_call c;
+    pid_t child = fork();
+
+    if (child == 0) {
+        wait_in_child();
+    }
+    bide_call_init(&c);
+    for (uint32_t i = 0; i < WAKES; i++) {
+        uint64_t begun;
+
+        while (atomic_load(&wakes->round) != 2 * i + 1) {
+            usleep(100);
+        }
+        if (bide_step_begin(&c, p, NULL) != BIDE_GO) {
+            race_stop("queued", "no place");
+        }
+        usleep(2000);
+        begun = race_now_ns();
+        atomic_store(&wakes->bare, i + 1);
+        syscall(SYS_futex, &wakes->bare, FUTEX_WAKE, 1, NULL, NULL, 0);
+        took[0][i] = await_wake(begun);
+        atomic_store(&wakes->round, 2 * i + 2);
+        usleep(2000);
+        begun = race_now_ns();
+        bide_step_ended(&c, (struct bide_outcome){0});
+        took[1][i] = await_wake(begun);
+    }
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    for (int i = 0; i < 2; i++) {
+        qsort(took[i], WAKES, sizeof(*took[i]), order_times);
+        race_say(i ? "place_wake_p50" : "place_futex_p50",
+                 (double)took[i][WAKES / 2]);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -153,8 +254,10 @@ main(int argc, char **argv)
     dir = argv[1];
     word = mmap(NULL, 64, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
                 -1, 0);
+    wakes = mmap(NULL, sizeof(*wakes), PROT_READ | PROT_WRITE,
+                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     semaphore = semget(IPC_PRIVATE, 1, 0600);
-    if (word == MAP_FAILED || semaphore < 0 ||
+    if (word == MAP_FAILED || wakes == MAP_FAILED || semaphore < 0 ||
         semctl(semaphore, 0, SETVAL, places)) {
         race_stop("semget", strerror(errno));
     }
@@ -163,5 +266,6 @@ main(int argc, char **argv)
     race(beside, sizeof(beside) / sizeof(*beside), (int)race_number(argv[2]),
          race_number(argv[3]));
     semctl(semaphore, 0, IPC_RMID);
+    race_wakes();
     return 0;
 }
