@@ -449,6 +449,9 @@ machine_woken(struct machine *m, const struct policy *p, struct guard *g,
 
     if (m->state == MACHINE_WAIT && now_ns < m->wake_ns) {
         m->past_hint = true;
+        if (g) {
+            g->waited = true;
+        }
         if (admit_attempt(p, g, true, now_ns, &m->has, &at) == BIDE_BY_NONE) {
             m->asked_ns = 0;
             m->wake_ns = now_ns;

@@ -67,7 +67,7 @@ run_attempt(struct admitted *a, struct bide_outcome o, uint64_t at_ms)
 static void
 take_the_place(struct admitted *a)
 {
-    atomic_store(&a->limits.slot[0], 99);
+    atomic_store(&a->limits.slot[0], 1ull << 63); /* some process */
 }
 static void
 free_the_place(struct admitted *a)
