@@ -64,7 +64,7 @@ call_is_cancelled(const struct call *k)
     return load_acquire(&k->cancelled);
 }
 
-/* Reports whether a bit of GATE_SLOW asks for rules, GATE_LOOKS aside. */
+/* Reports whether a bit of GATE_SLOW asks for rules: not LOOKS, not ADMIT. */
 bool call_needs_rules(const struct bide_policy *p, uint32_t gate);
 void call_init(struct call *k); /* bide_call_init, but for k->attempt */
 /* Begins a call of `p`; one in progress is abandoned first.  `w`: its watch, or
@@ -77,8 +77,7 @@ bool call_start_attempt(struct call *k);
 enum bide_next call_end_attempt(struct call *k, struct bide_outcome o);
 /* Begins a call of bide_run after its first attempt, which it then ends. */
 enum bide_next call_adopt(struct call *k, struct bide_policy *p,
-                          struct bide_outcome o, uint64_t ticks,
-                          uint64_t end_ticks);
+                          struct bide_outcome o, uint64_t ticks, uint64_t end);
 /* Ends a call as cancelled.  Returns BIDE_DONE. */
 enum bide_next call_stop(struct call *k);
 enum bide_next call_next(const struct call *k); /* what its caller must do */
