@@ -14,16 +14,33 @@ has_rate(const struct policy *p)
     return strcmp(p->rate.group, "none") != 0;
 }
 
+/* Writes a rate as the key rate_limit takes it: 5/m. */
+static struct brief
+write_per(double per_s)
+{
+    bool hours = per_s < 1.0 / 60, minutes = !hours && per_s < 1;
+    double number = per_s * (hours ? 3600 : minutes ? 60 : 1);
+    struct brief out;
+
+    snprintf(out.text, sizeof(out.text), number < 1000 ? "%.3g/%c" : "%.0f/%c",
+             number,
+             hours     ? 'h'
+             : minutes ? 'm'
+                       : 's');
+    return out;
+}
+
 static void
 print_rate_rules(const struct policy *p)
 {
     const struct rate_rules *r = &p->rate;
 
-    printf("; up to %.15g/s, ", r->per_s);
+    printf("; up to %s, ", write_per(r->per_s).text);
     if (r->adapt == ADAPT_NONE) {
         printf("%u at once", r->burst);
     } else {
-        printf("at least %.15g/s, lowered by throttle outcomes", r->min_per_s);
+        printf("at least %s, lowered by throttle outcomes",
+               write_per(r->min_per_s).text);
     }
     if (r->reserve > 0) {
         printf("; %.15g%% for mandatory policies only", r->reserve * 100);
@@ -57,8 +74,8 @@ print_rates(const struct policy *p, const struct counts *parts)
 
         table_row_of(t, guard_scope(parts->list[i].cell.scope));
         if (!isinf(g->rate.per_s)) { /* else nothing waits yet */
-            table_cell(t, 1, g->rate.per_s < 100 ? "%.3g/s%s" : "%.0f/s%s",
-                       g->rate.per_s, g->rate.is_damaged ? " (damaged)" : "");
+            table_cell(t, 1, "%s%s", write_per(g->rate.per_s).text,
+                       g->rate.is_damaged ? " (damaged)" : "");
             table_cell(t, 2, "%s", write_tokens(g).text);
         }
         if (g->held_ns) {
