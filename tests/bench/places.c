@@ -1,7 +1,9 @@
-/* places DIR ROUNDS N: measures a call under a limit, alone and beside another
- * process, in turn with other ways to limit what a host does at once: a System
- * V semaphore with SEM_UNDO (as Shopify's semian) and flock.  The registry in
- * DIR has the policies "plain" and "placed". */
+/* places DIR ROUNDS N WAKES: measures a call under a limit, alone and beside
+ * another process, in turn with other ways to limit what a host does at once: a
+ * System V semaphore with SEM_UNDO (as Shopify's semian) and flock.  The
+ * registry in DIR has the policies "plain", "placed" and "queued" (one place,
+ * and calls wait).  Also measures how soon a call that waits for a place goes
+ * on. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -129,7 +131,7 @@ run_beside(void *arg, long n)
 
 /* ---- waking ---- */
 
-enum { WAKES = 400 };
+static uint32_t wake_count;
 struct wakes {
     _Atomic uint32_t bare, round; /* rounds: first the bare futex, then bide */
     _Atomic uint64_t woke_ns;
@@ -187,7 +189,7 @@ await_wake(uint64_t begun_ns)
 static void
 race_wakes(void)
 {
-    static uint64_t took[2][WAKES];
+    uint64_t *took[2] = {calloc(wake_count, 8), calloc(wake_count, 8)};
     struct bide_policy *p = open_policy("queued");
     struct bide_call c;
     pid_t child = fork();
@@ -195,8 +197,11 @@ race_wakes(void)
     if (child == 0) {
         wait_in_child();
     }
+    if (!took[0] || !took[1]) {
+        race_stop("wakes", "out of memory");
+    }
     bide_call_init(&c);
-    for (uint32_t i = 0; i < WAKES; i++) {
+    for (uint32_t i = 0; i < wake_count; i++) {
         uint64_t begun;
 
         while (atomic_load(&wakes->round) != 2 * i + 1) {
@@ -219,9 +224,9 @@ race_wakes(void)
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
     for (int i = 0; i < 2; i++) {
-        qsort(took[i], WAKES, sizeof(*took[i]), order_times);
+        qsort(took[i], wake_count, sizeof(*took[i]), order_times);
         race_say(i ? "place_wake_p50" : "place_futex_p50",
-                 (double)took[i][WAKES / 2]);
+                 (double)took[i][wake_count / 2]);
     }
 }
 
@@ -248,10 +253,11 @@ main(int argc, char **argv)
         void *other;
     } places = {.val = 8};
 
-    if (argc != 4) {
-        race_stop("usage", "places DIR ROUNDS N");
+    if (argc != 5) {
+        race_stop("usage", "places DIR ROUNDS N WAKES");
     }
     dir = argv[1];
+    wake_count = (uint32_t)race_number(argv[4]);
     word = mmap(NULL, 64, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
                 -1, 0);
     wakes = mmap(NULL, sizeof(*wakes), PROT_READ | PROT_WRITE,

@@ -42,6 +42,18 @@ SECTIONS = [
         ("with both, in a group with others", "run_group", "run", NS, ("ratio", 1.5)),
         ("with a budget that is not full", "run_drained", "run", NS, None),
     ]),
+    ("A call under a limit of 8 places, against one without a limit", [
+        ("an atomic add", "place_add", "place_plain", NS, None),
+        ("bide_run, with a limit", "place_call", "place_plain", NS, None),
+        ("a semaphore with SEM_UNDO (semian)", "place_semaphore", "place_plain", NS, None),
+        ("flock, and unlock", "place_flock", "place_plain", NS, None),
+        ("bide_run, beside another process", "place_plain_2", None, NS, None),
+        ("bide_run, with a limit, beside another process", "place_call_2", "place_plain_2", NS, None),
+        ("a semaphore with SEM_UNDO, beside another process", "place_semaphore_2", "place_plain_2", NS, None),
+        ("flock, and unlock, beside another process", "place_flock_2", "place_plain_2", NS, None),
+        ("a bare futex, from the wake, p50", "place_futex_p50", None, US, None),
+        ("a place, from the end of the attempt before, p50", "place_wake_p50", "place_futex_p50", US, ("ratio", 2)),
+    ]),
     ("One budget, shared: take and return tokens, against one atomic add", [
         ("an atomic add, 1 thread", "add_1", None, NS, None),
         ("1 thread", "budget_1", "add_1", NS, None),
