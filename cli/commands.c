@@ -47,6 +47,8 @@ static const struct option_note help_notes[] = {
     {OPTION_JSON, "print the commands as JSON, or the keys, or a KEY"}, {0}};
 static const struct option_note log_notes[] = {
     {OPTION_BY, "only changes of this author"}, {0}};
+static const struct option_note rename_notes[] = {
+    {OPTION_FORCE, "also while processes use the old name"}, {0}};
 static const struct option_note audit_notes[] = {
     {OPTION_VERBOSE, "fold long texts on a terminal instead of cutting them"},
     {0}};
@@ -134,6 +136,12 @@ const struct command commands[] = {
      .options = EDITS | TAKES(JSON) | TAKES(DRY_RUN),
      .examples = "bide copy payments refunds\n"
                  "bide copy mail letters --dry-run\n"},
+    {.name = "rename", .usage = "NAME NEW", .section = SECTION_POLICIES,
+     .help = "rename a policy; versions, history and children follow",
+     .run = rename_command, .registry = REGISTRY_NEEDED, .least = 2, .most = 2,
+     .options = EDITS | TAKES(FORCE) | TAKES(JSON) | TAKES(DRY_RUN),
+     .notes = rename_notes,
+     .examples = "bide rename mail letters --dry-run\n"},
     {.name = "delete", .usage = "NAME...", .section = SECTION_POLICIES,
      .help = "delete policies; their versions are kept",
      .run = delete_command, .registry = REGISTRY_NEEDED, .least = 1, .most = -1,

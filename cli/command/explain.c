@@ -92,6 +92,11 @@ explain_policy(const struct failure *f, struct explained *out)
 {
     switch (f->kind) {
     case FAILURE_DELETED:
+        if (*f->near) {
+            WHY(out, "%s: no such policy: version %u renamed it to %s", f->name,
+                f->version, f->near);
+            break;
+        }
         WHY(out, "%s: no such policy: version %u deleted it%s%s", f->name,
             f->version, *f->who ? ", by " : "", f->who);
         TO_DO(out, "to restore it: bide rollback %s", f->name);
@@ -161,6 +166,10 @@ explain(const struct failure *f, struct explained *out)
         break;
     case FAILURE_VERSION:
         explain_conflict(f, out);
+        break;
+    case FAILURE_RENAME:
+        WHY(out, "%s: %.*s", f->name, (int)strcspn(f->words, "\n"), f->words);
+        TO_DO(out, "%s", strchr(f->words, '\n') + 1);
         break;
     case FAILURE_UNUSED:
         WHY(out, "%s%s%s: %s", f->name, *f->scope ? " " : "", f->scope,

@@ -479,7 +479,27 @@ edit_command(struct command_line *line)
     return status;
 }
 
-/* ---- copy ---- */
+/* ---- copy, rename ---- */
+
+/* Finds the first operand, and checks that the second can be a name.  The
+ * change, which is of the second then, gets a note about the first. */
+static int
+begin_naming(struct command_line *line, struct change *c, struct record *r,
+             char note[128])
+{
+    char **names = line->operands;
+    int status = find_policy(line, c, r);
+
+    snprintf(note, 128, "%s %s v%u",
+             line->command->run == copy_command ? "copy of" : "renamed from",
+             r->name, r->version);
+    c->change.note = c->change.note ? c->change.note : note;
+    if (!status && !policy_name_ok(names[1])) {
+        status = say_no_name("", names[1]);
+    }
+    names[0] = names[1]; /* the name of the result */
+    return status;
+}
 
 /* Stores the copy, unless a policy has its name. */
 static int
@@ -489,20 +509,11 @@ store_copy(struct command_line *line, struct change *c, const struct record *r)
     struct policy_list texts = {0};
     struct admin_results results = {0};
     struct faults faults = {0};
-    char note[128], *text = NULL;
-    int rc = 0, length;
+    char *text = record_text_named(r, name);
+    int rc = text ? policy_read(name, text, strlen(text), &texts, &faults)
+                  : BIDE_ENOMEM;
 
-    if (!policy_name_ok(name)) {
-        return say_no_name("", name);
-    }
-    length = asprintf(&text, "[%s]%s", name, strchr(r->text, ']') + 1);
-    if (length < 0) {
-        return say_no_memory();
-    }
-    rc = policy_read(name, text, (size_t)length, &texts, &faults);
     free(text);
-    snprintf(note, sizeof(note), "copy of %s v%u", r->name, r->version);
-    c->change.note = c->change.note ? c->change.note : note;
     c->change.if_version = 0;
     c->change.fresh = true;
     if (rc == 0) {
@@ -513,7 +524,6 @@ store_copy(struct command_line *line, struct change *c, const struct record *r)
     if (rc == 0 && r->part_count > 1) {
         say("%s: its temporary changes are not copied", r->name);
     }
-    line->operands[0] = line->operands[1]; /* the name of the result */
     return edit_end(line, c, rc, &results, &faults);
 }
 
@@ -522,9 +532,31 @@ copy_command(struct command_line *line)
 {
     struct record r = {0};
     struct change c;
-    int status = find_policy(line, &c, &r);
+    char note[128];
+    int status = begin_naming(line, &c, &r, note);
 
     status = status ? status : store_copy(line, &c, &r);
+    record_free(&r);
+    change_end(&c);
+    return status;
+}
+
+int
+rename_command(struct command_line *line)
+{
+    struct admin_results results = {0};
+    struct faults faults = {0};
+    struct record r = {0};
+    struct change c;
+    char note[128];
+    int rc, status = begin_naming(line, &c, &r, note);
+
+    if (status == 0) {
+        rc =
+            admin_rename(line->registry, &c.change, r.name, line->operands[1],
+                         line->option[OPTION_FORCE] != NULL, &results, &faults);
+        status = edit_end(line, &c, rc, &results, &faults);
+    }
     record_free(&r);
     change_end(&c);
     return status;

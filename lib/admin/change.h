@@ -93,6 +93,11 @@ int admin_change_each(struct admin *a, const struct admin_change *change,
                       const char *const *names, size_t name_count,
                       const struct admin_setting *settings, size_t count,
                       struct admin_results *out, struct faults *faults);
+/* Gives a policy another name; its versions, history and children follow.
+ * Unless `force`, refuses while processes use the old name. */
+int admin_rename(struct admin *a, const struct admin_change *change,
+                 const char *from, const char *to, bool force,
+                 struct admin_results *out, struct faults *faults);
 /* Restores the base of a version; layers stay.  Version 0: undoes the newest
  * change that is in force.  BIDE_ENOVERSION: there is none. */
 int admin_rollback(struct admin *a, const struct admin_change *change,

@@ -13,7 +13,8 @@ enum failure_kind {
     FAILURE_RECORDING,     /* words: history.mdb could not be written */
     FAILURE_CREATE,        /* words: no registry can be made there */
     FAILURE_NO_POLICY,     /* name, near */
-    FAILURE_DELETED,       /* name, version, who: the policy was deleted */
+    FAILURE_DELETED,       /* name, version, who: the policy was deleted; near:
+                              by a rename to this name */
     FAILURE_NO_VERSION,    /* name */
     FAILURE_FIRST_VERSION, /* name, version: there is none before it */
     FAILURE_NO_LAYER,      /* name, wanted: no layer of it is in force */
@@ -23,6 +24,8 @@ enum failure_kind {
     FAILURE_PREVIEWED,     /* policies were changed since the preview */
     FAILURE_TEXT,          /* name, version: its text is damaged */
     FAILURE_RULES,         /* name: its version in force is not valid */
+    FAILURE_RENAME,        /* name, words: why not; after a line break, what to
+                              do */
     FAILURE_UNUSED,        /* name, scope: its live state cannot be reset */
 };
 

@@ -17,15 +17,14 @@
 #include "base/paths.h"
 #include "registry/announce.h"
 #include "registry/stats.h"
-#include "rule/breaker.h"
 
 /* Outcomes whose names are not in the history get numbers from here on. */
 #define UNNAMED 0x80000000u
 
 /* ---- opening ---- */
 
-static int
-fail_history(struct past *p, int rc)
+int
+past_fail_history(struct past *p, int rc)
 {
     struct failure *f = failure_begin(FAILURE_HISTORY, rc, NULL);
 
@@ -80,7 +79,7 @@ open_history(struct past *p)
     p->history = NULL;
     rc = history_open(p->dir, &p->history);
     rc = rc ? rc : history_belongs(p->history, reader_id(p->reader));
-    return rc == BIDE_EMISSING ? 0 : rc ? fail_history(p, rc) : 0;
+    return rc == BIDE_EMISSING ? 0 : rc ? past_fail_history(p, rc) : 0;
 }
 
 void
@@ -91,6 +90,7 @@ past_close(struct past *p)
         free(p->unnamed[i]);
     }
     free(p->unnamed);
+    free(p->renames);
     live_close(p->live);
     reader_close(p->reader);
     free(p->dir);
@@ -123,7 +123,7 @@ read_known(struct past *p, struct history_known *out)
     int rc = p->history ? history_known(p->history, &k) : 0;
 
     if (rc) {
-        return fail_history(p, rc);
+        return past_fail_history(p, rc);
     }
     if (p->history && past_live(p, false)) {
         foresee_anew(live_header(p->live), &k);
@@ -430,7 +430,7 @@ read_pending(struct past *p, const char *name, struct history_known *known,
         if (!rc) {
             rc = collect_pending(p, name, &before, out);
             rc = rc == BIDE_ENOMEM ? failure_plain(rc)
-                 : rc              ? fail_history(p, rc)
+                 : rc              ? past_fail_history(p, rc)
                                    : read_known(p, known);
         }
     } while (!rc && known->last_ns != before.last_ns && ++tries < TRIES);
@@ -467,6 +467,8 @@ visit_pending(const struct pending *p, history_visit_fn *visit, void *arg)
 
 /* Keeps the result of `visit`, to tell it from an error of the history. */
 struct visiting {
+    const struct past *past;
+    const char *name; /* as policies are named now; NULL: all */
     history_visit_fn *visit;
     void *arg;
     int result;
@@ -476,8 +478,11 @@ static int
 visit_recorded(void *arg, const struct history_interval *i)
 {
     struct visiting *t = arg;
+    struct history_interval now = *i;
 
-    t->result = t->visit(t->arg, i);
+    now.name = renamed_now(t->past, i->name, i->version, i->end_ns);
+    t->result =
+        t->name && strcmp(t->name, now.name) != 0 ? 0 : t->visit(t->arg, &now);
     return t->result;
 }
 
@@ -491,12 +496,14 @@ past_each_interval(struct past *p, const struct history_range *range,
                               .wanted = wanted,
                               .arg = arg,
                               .only_joined = !visit};
-    struct visiting t = {visit, arg, 0};
+    struct visiting t = {p, range->name, visit, arg, 0};
     struct history_range recorded = *range;
     uint64_t skipped = 0; /* `out` has more if the whole file was checked */
     int rc = open_history(p);
 
-    rc = rc ? rc : read_pending(p, range->name, out, &pending);
+    rc = rc ? rc : renamed_read(p);
+    recorded.name = renamed_source(p, range->name);
+    rc = rc ? rc : read_pending(p, recorded.name, out, &pending);
     if (rc) {
         draft_free(&pending.cells);
         return rc;
@@ -507,76 +514,16 @@ past_each_interval(struct past *p, const struct history_range *range,
     if (p->history) {
         rc = history_each(p->history, &recorded, visit_recorded, &t, &skipped);
         if (rc && !t.result) {
-            rc = fail_history(p, rc);
+            rc = past_fail_history(p, rc);
         }
     }
     skipped += pending.damaged;
     out->damaged = skipped > out->damaged ? skipped : out->damaged;
     if (!rc && pending.end_ns > range->since_ns &&
         pending.end_ns <= range->until_ns) {
-        rc = visit_pending(&pending, visit, arg);
+        rc = visit_pending(&pending, visit_recorded, &t);
     }
     draft_free(&pending.cells);
-    return rc;
-}
-
-/* Visits the transitions of a breaker since the last recording, those that its
- * ring still holds. */
-static int
-visit_transitions(struct past *p, struct live *l, uint32_t index,
-                  const struct history_range *range, history_event_fn *visit,
-                  void *arg)
-{
-    char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
-    struct guard_rings rings;
-    struct figures before = {.turned = 0};
-    const struct cell *c = past_cell(l, index, name, scope);
-    uint64_t count;
-    int rc = 0;
-
-    if (!c || (range->name && strcmp(range->name, name) != 0)) {
-        return 0;
-    }
-    cell_guard_read(l, index, &rings);
-    count = atomic_load(&rings.transitions);
-    if (p->history && history_base(p->history, live_header(l)->begun_ns, name,
-                                   scope, atomic_load(&c->begun), &before)) {
-        return 0; /* damaged: the next recording finds out */
-    }
-    count = count > before.turned ? count - before.turned : 0;
-    count = count < TRANSITIONS ? count : TRANSITIONS;
-    while (count-- > 0 && !rc) {
-        struct history_event event = {.kind = HISTORY_BREAKER};
-        enum breaker_state to;
-
-        if (breaker_transition(&rings, (uint32_t)count, &to, &event.when_ns) &&
-            event.when_ns >= range->since_ns &&
-            event.when_ns <= range->until_ns) {
-            event.to = (uint8_t)to;
-            rc = visit(arg, name, scope, &event);
-        }
-    }
-    return rc;
-}
-
-int
-past_each_event(struct past *p, const struct history_range *range,
-                history_event_fn *visit, void *arg, uint64_t *out_damaged)
-{
-    struct live *l = past_live(p, false);
-    struct history_known known;
-    int rc = past_known(p, &known);
-    uint32_t count = l && !rc && !known.put_back ? cell_count(l) : 0;
-
-    if (!rc && p->history) {
-        rc = history_each_event(p->history, range, visit, arg, out_damaged);
-        if (rc == BIDE_EDAMAGED || rc == BIDE_ESYS || rc == BIDE_EMISSING) {
-            rc = fail_history(p, rc);
-        }
-    }
-    for (uint32_t i = 0; i < count && !rc; i++) {
-        rc = visit_transitions(p, l, i, range, visit, arg);
-    }
     return rc;
 }
 

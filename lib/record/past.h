@@ -22,6 +22,8 @@ struct past {
     struct history *history; /* NULL: not opened yet, or nothing was recorded */
     char **unnamed;          /* names of outcomes that the history lacks */
     size_t unnamed_count;
+    struct record_rename *renames; /* in the order of time */
+    size_t rename_count;
 };
 
 /* Opens the registry in `dir` for reading.  The caller ends with past_close. */

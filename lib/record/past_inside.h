@@ -5,6 +5,9 @@
 #include "live/live.h"
 #include "past.h"
 
+/* Keeps a failure to read history.mdb.  Returns rc. */
+int past_fail_history(struct past *p, int rc);
+
 /* Fills *out with the totals of a cell.  `outcome` returns the number of an
  * outcome's name; 0: it has none. */
 void past_total(const struct cell_reading *reading,
@@ -17,5 +20,16 @@ void past_total(const struct cell_reading *reading,
 struct cell *past_cell(struct live *l, uint32_t index,
                        char name[BIDE_NAME_MAX + 1],
                        char scope[BIDE_NAME_MAX + 1]);
+
+/* ---- renamed.c ---- */
+
+/* Reads which policies were renamed. */
+int renamed_read(struct past *p);
+/* Returns the name now of what was counted under `name`, by its version, or by
+ * its time if that is 0. */
+const char *renamed_now(const struct past *p, const char *name,
+                        uint32_t version, uint64_t when_ns);
+/* Returns the name to read for `name`: NULL, all, if a rename is about it. */
+const char *renamed_source(const struct past *p, const char *name);
 
 #endif

@@ -66,5 +66,8 @@ int reader_each_version(const struct snapshot *s, const char *name,
                         reader_visit_fn *visit, void *arg); /* newest first */
 int reader_each_change(const struct snapshot *s, reader_visit_fn *visit,
                        void *arg); /* the log, newest first */
+/* Reads a rename, from 1 on in the order of time; BIDE_ENOPOLICY: no more. */
+int reader_rename(const struct snapshot *s, unsigned number,
+                  struct record_rename *out);
 
 #endif

@@ -125,6 +125,24 @@ reader_fleet(const struct snapshot *s, struct record_fleet *out)
     }
 }
 
+int
+reader_rename(const struct snapshot *s, unsigned number,
+              struct record_rename *out)
+{
+    const struct brief key = record_rename_key(number);
+    size_t length;
+    char *bytes;
+    int rc = read_meta_value(s, key.text, &bytes, &length);
+
+    if (rc) {
+        return rc;
+    }
+    free(bytes);
+    rc = read_meta_fixed(s, key.text, out, sizeof(*out));
+    out->from[BIDE_NAME_MAX] = out->to[BIDE_NAME_MAX] = '\0';
+    return rc;
+}
+
 static int
 read_meta(void *arg, const struct snapshot *s)
 {

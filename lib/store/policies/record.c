@@ -29,6 +29,7 @@
  * version 3, and a part with version 4, an end, key "attempts", value "9". */
 #include "record.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -363,4 +364,23 @@ record_change_read(const uint8_t *value, size_t length, uint32_t *version,
     *version = (uint32_t)key_get(value, VERSION);
     key_text(value + VERSION, name, length - VERSION);
     return true;
+}
+
+struct brief
+record_rename_key(unsigned number)
+{
+    struct brief key;
+
+    snprintf(key.text, sizeof(key.text), "renamed %u", number);
+    return key;
+}
+
+char *
+record_text_named(const struct record *r, const char *name)
+{
+    char *text; /* it begins with "[NAME]" */
+
+    return asprintf(&text, "[%s]%s", name, r->text + strlen(r->name) + 2) < 0
+               ? NULL
+               : text;
 }

@@ -6,7 +6,8 @@
  *   children   parent NUL name       -> empty: `name` extends `parent`
  *              NUL name              -> the parent, to find the record above
  *   meta       "format", "id", "live", "created", "commit", "dir", "journal",
- *              "floor", "fleet", "fleet/NAME"
+ *              "floor", "fleet", "fleet/NAME",
+ *              "renamed NUMBER", from 1 -> record_rename
  *
  * Records contain a checksum; all other values are sealed (store/file/seal.h).
  * "commit" is the number of the transaction that wrote it: a reader of an
@@ -20,6 +21,7 @@
 #include <stdint.h>
 
 #include <bide.h>
+#include "base/plain.h"
 
 struct policy_text;
 
@@ -71,6 +73,21 @@ struct record {
     size_t part_count;
     struct record_part *parts;
 };
+
+/* A policy got another name: what was counted under versions of `from` below
+ * `version`, its deletion's, belongs to `to`. */
+struct record_rename {
+    uint64_t when_ns; /* CLOCK_REALTIME */
+    uint32_t version;
+    char from[BIDE_NAME_MAX + 1], to[BIDE_NAME_MAX + 1];
+    char zero[2];
+};
+_Static_assert(sizeof(struct record_rename) == 112, "no padding");
+struct brief record_rename_key(unsigned number); /* of meta */
+/* Begins the note of the deletion. */
+#define RECORD_RENAMED_TO "renamed to "
+/* Returns the text of a record under another name; NULL without memory. */
+char *record_text_named(const struct record *r, const char *name);
 
 /* Encodes a record as malloc'ed bytes with a checksum (CRC-32C).  Fails with
  * BIDE_EINVAL if a string is too long or NULL, the name is empty, the parts are

@@ -12,6 +12,7 @@
  *   meta       commit           -> crc 3, ... */
 #include "inside.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -341,4 +342,61 @@ writer_put(struct writer *w, struct record *r, const char *parent)
     w->sequence = next.sequence;
     *r = next;
     return 0;
+}
+
+/* ---- renaming ---- */
+
+/* Stores a version, and its entry in the log, under another name. */
+static int
+move_version(struct writer *w, struct record *r, const char *to)
+{
+    uint8_t key[RECORD_KEY_MAX], change[RECORD_KEY_MAX];
+    MDB_val k = lmdb_val(key, record_version_key(r->name, r->version, key));
+    char *text = NULL;
+    void *bytes = NULL;
+    size_t length;
+    int rc = mdb_del(w->txn, w->dbi[VERSIONS], &k, NULL);
+
+    if (!rc && !r->deleted) {
+        text = record_text_named(r, to);
+        rc = text ? 0 : ENOMEM;
+        r->text = r->parts[0].value = rc ? r->text : text;
+    }
+    strcpy(r->name, to);
+    if (!rc && record_write(r, &bytes, &length)) {
+        rc = ENOMEM;
+    }
+    rc = rc ? rc
+            : put_value(w, VERSIONS, key,
+                        record_version_key(to, r->version, key), bytes, length,
+                        MDB_NOOVERWRITE);
+    rc = rc ? rc
+            : put_sealed(w, LOG, key, record_sequence_key(r->sequence, key),
+                         change, record_change(r, change), 0);
+    free(bytes);
+    free(text);
+    return rc == MDB_KEYEXIST ? MDB_CORRUPTED : rc;
+}
+
+int
+writer_move_versions(struct writer *w, const char *from, const char *to,
+                     uint32_t newest)
+{
+    uint8_t key[RECORD_KEY_MAX];
+    struct record r;
+    int rc = writer_usable(w);
+
+    w->changed |= !rc;
+    for (uint32_t v = 1; v <= newest && !rc; v++) {
+        rc = get_record(w, VERSIONS, key, record_version_key(from, v, key),
+                        from, &r);
+        if (rc == 0) {
+            rc = lmdb_failed(w->dir, move_version(w, &r, to));
+            record_free(&r);
+        } else if (rc == BIDE_ENOPOLICY) {
+            rc = 0; /* a number that was left out */
+        }
+    }
+    w->failed = rc;
+    return rc;
 }

@@ -247,6 +247,19 @@ writer_set(struct writer *w, const char *key, const void *value, size_t length)
     return w->failed;
 }
 
+int
+writer_note_rename(struct writer *w, const struct record_rename *r)
+{
+    struct record_rename earlier;
+    unsigned number = 1;
+
+    while (!get_meta_fixed(w, record_rename_key(number).text, &earlier,
+                           sizeof(earlier))) {
+        number++;
+    }
+    return writer_set(w, record_rename_key(number).text, r, sizeof(*r));
+}
+
 /* The key of a mark. */
 static struct brief
 write_mark(const char *name)

@@ -62,9 +62,18 @@ int writer_each_child(struct writer *w, const char *parent,
  * and the transaction can continue.  Else it cannot be committed. */
 int writer_put(struct writer *w, struct record *r, const char *parent);
 
+/* Moves the versions of a policy up to `newest`, and their entries in the log,
+ * to another name that has none of these numbers.  The caller then stores a
+ * tombstone under the old name and the next version under the new one: until
+ * then the transaction must not be committed. */
+int writer_move_versions(struct writer *w, const char *from, const char *to,
+                         uint32_t newest);
+
 /* Sets a value of "meta".  `value` NULL: removes it. */
 int writer_set(struct writer *w, const char *key, const void *value,
                size_t length);
+/* Keeps that a policy was renamed. */
+int writer_note_rename(struct writer *w, const struct record_rename *r);
 /* Keeps that a fleet made a policy, or no longer; and reads that. */
 int writer_mark(struct writer *w, const char *name, bool made);
 bool writer_marked(struct writer *w, const char *name);
