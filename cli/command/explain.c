@@ -114,11 +114,6 @@ explain_policy(const struct failure *f, struct explained *out)
         WHY(out, "%s: nothing to undo: no version is before %u", f->name,
             f->version);
         break;
-    case FAILURE_PREVIEWED:
-        WHY(out, "policies were changed since this preview: nothing was "
-                 "changed");
-        TO_DO(out, "see: bide log --most 5; then try again");
-        break;
     case FAILURE_TEXT:
         WHY(out, "%s: the text of version %u is damaged", f->name, f->version);
         break;
@@ -166,10 +161,6 @@ explain(const struct failure *f, struct explained *out)
         break;
     case FAILURE_VERSION:
         explain_conflict(f, out);
-        break;
-    case FAILURE_RENAME:
-        WHY(out, "%s: %.*s", f->name, (int)strcspn(f->words, "\n"), f->words);
-        TO_DO(out, "%s", strchr(f->words, '\n') + 1);
         break;
     case FAILURE_UNUSED:
         WHY(out, "%s%s%s: %s", f->name, *f->scope ? " " : "", f->scope,

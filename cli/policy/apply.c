@@ -282,8 +282,7 @@ print_results(const struct admin_results *results, bool dry_run, bool all)
 }
 
 static void
-print_summary(const size_t counts[DID_COUNT], size_t policies, bool dry_run,
-              bool preview)
+print_summary(const size_t counts[DID_COUNT], size_t policies, bool dry_run)
 {
     bool any = false;
 
@@ -295,9 +294,7 @@ print_summary(const size_t counts[DID_COUNT], size_t policies, bool dry_run,
             any = true;
         }
     }
-    puts(!any                  ? ", 0 changed"
-         : dry_run && !preview ? "; nothing was changed"
-                               : "");
+    puts(!any ? ", 0 changed" : dry_run ? "; nothing was changed" : "");
 }
 
 static int
@@ -322,7 +319,7 @@ report_apply(struct command_line *line, struct change *c,
         print_results(results, dry_run, all)) {
         return say_no_memory();
     }
-    print_summary(counts, policies, dry_run, c->preview);
+    print_summary(counts, policies, dry_run);
     if (changes > 0 && c->change.for_ns > 0) {
         printf("until %s\n", when_write_until(end_ns, now_ns).text);
     }

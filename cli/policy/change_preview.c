@@ -78,47 +78,47 @@ write_operands(struct preview *p, const char *name,
 
 /* ---- what is shown ---- */
 
-/* Runs a command below `title`, with an option that the user did not give.  It
- * may change its operands. */
-static void
-run_below(struct command_line *line, const char *title, command_fn *run,
-          char *const *operands, int count, enum option option)
+/* Runs a command below `title` for a policy as it is, or changed, with an
+ * option that the user did not give.  Returns the number of settings. */
+static int
+run_below(struct preview *p, const char *name, const char *title,
+          command_fn *run, bool changed, enum option option)
 {
-    struct command_line of = {.command = line->command,
-                              .registry = line->registry,
-                              .option[OPTION_DIR] = line->option[OPTION_DIR],
-                              .count = count};
-    char *copies[POLICY_KEY_MAX + 2] = {NULL};
+    char *operands[POLICY_KEY_MAX + 2]; /* the command may change them */
+    int count = write_operands(p, name, operands);
+    struct command_line of = {.command = p->line->command,
+                              .registry = p->line->registry,
+                              .count = changed ? count + 1 : 1,
+                              .operands = operands};
 
-    for (int i = 0; i < count; i++) {
-        copies[i] = strdup(operands[i]);
-    }
+    of.option[OPTION_DIR] = p->line->option[OPTION_DIR];
     of.option[option] = "preview";
-    of.operands = copies;
-    fputs(title, stdout);
-    fflush(stdout);
-    run(&of);
-    free_operands(copies);
+    if (count > 0) {
+        if (!changed) {
+            free_operands(operands + 1);
+            operands[1] = NULL;
+        }
+        fputs(title, stdout);
+        fflush(stdout);
+        run(&of);
+    }
+    free_operands(operands);
+    return count;
 }
 
 static void
-show_policy(struct preview *p, const char *name, bool titled)
+show_policy(struct preview *p, const char *name)
 {
-    char *operands[POLICY_KEY_MAX + 2];
-    int count = write_operands(p, name, operands);
-
-    if (count > 0) {
-        if (titled) {
-            printf("\n%s\n", name);
-        }
-        run_below(p->line, "\nNow:\n", preview_command, operands, 1,
-                  OPTION_PREVIEW);
-        run_below(p->line, "\nChanged:\n", preview_command, operands, count + 1,
-                  OPTION_PREVIEW);
-        run_below(p->line, "\nThe last hour:\n", simulate_command, operands,
-                  count + 1, OPTION_REPLAY);
+    if (p->sides[0].results->count > 1) {
+        printf("\n%s\n", name);
     }
-    free_operands(operands);
+    if (run_below(p, name, "\nNow:\n", preview_command, false, OPTION_PREVIEW) >
+        0) {
+        run_below(p, name, "\nChanged:\n", preview_command, true,
+                  OPTION_PREVIEW);
+        run_below(p, name, "\nThe last hour:\n", simulate_command, true,
+                  OPTION_REPLAY);
+    }
 }
 
 static int
@@ -159,7 +159,7 @@ change_preview(struct command_line *line, struct change *c,
         }
         changed += results->list[i].did == ADMIN_CHANGED;
     }
-    if (c->change.if_txn && !c->set &&
+    if (c->change.if_txn && !c->forces &&
         admin_each_policy(line->registry, add_inheriting, &p) == 0 &&
         p.inherit.used) {
         printf("Also in what inherits it: %s\n", p.inherit.bytes);
@@ -167,7 +167,7 @@ change_preview(struct command_line *line, struct change *c,
     draft_free(&p.inherit);
     for (size_t i = 0, shown = 0; i < results->count; i++) {
         if (results->list[i].did == ADMIN_CHANGED && shown++ < SHOWN_MAX) {
-            show_policy(&p, results->list[i].name, results->count > 1);
+            show_policy(&p, results->list[i].name);
         }
     }
     if (changed > SHOWN_MAX) {

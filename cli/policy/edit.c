@@ -93,20 +93,18 @@ struct reach {
     struct admin *registry;
     const char *name;
     const struct admin_setting *set;
-    size_t count;                 /* of settings */
     struct draft inherit, missed; /* "kid, mail"; "post (no)" */
     struct json *inherit_array, *missed_array;
 };
 
-/* Looks up which value a policy that extends r->name, at any depth, has for the
- * setting.  `missed` has those with another value.  Returns 1 if it inherits
- * the setting, else 0 or a BIDE_E code. */
+/* Adds a policy that extends r->name, at any depth, if it inherits the setting,
+ * or has another value from a nearer policy. */
 static int
-inherits_setting(struct reach *r, const char *name,
-                 const struct admin_setting *set)
+add_extending(void *arg, const struct record *of)
 {
     const struct policy_text *t = NULL;
-    const char *next = name, *value = NULL, *from = next;
+    const char *next = of->name, *value = NULL, *from = next;
+    struct reach *r = arg;
 
     for (int i = 0; strcmp(next, r->name) != 0; i++) {
         int rc = admin_find(r->registry, next, &t);
@@ -115,60 +113,36 @@ inherits_setting(struct reach *r, const char *name,
             return rc == BIDE_ENOMEM ? rc : 0;
         }
         from = value ? from : policy_text_name(t);
-        value = value ? value : policy_text_get(t, key_find(set->key));
+        value = value ? value : policy_text_get(t, key_find(r->set->key));
         next = policy_text_get(t, key_find("extends"));
         if (!next) {
             return 0;
         }
     }
-    if (t && value && set->value && strcmp(value, set->value) != 0) {
-        draft_item(&r->missed, name);
-        draft_text(&r->missed, " (");
-        draft_text(&r->missed, r->count > 1 ? set->key : "");
-        draft_text(&r->missed, r->count > 1 ? " " : "");
-        draft_text(&r->missed, value);
-        draft_text(&r->missed, strcmp(from, name) ? " from " : "");
-        draft_text(&r->missed, strcmp(from, name) ? from : "");
-        draft_text(&r->missed, ")");
-        json_put_text(r->missed_array, NULL, name);
-    }
-    return t && !value;
-}
-
-/* Adds a policy that extends r->name and inherits one of the settings. */
-static int
-add_extending(void *arg, const struct record *of)
-{
-    struct reach *r = arg;
-    bool inherits = false;
-
-    for (size_t i = 0; i < r->count; i++) {
-        int rc = inherits_setting(r, of->name, &r->set[i]);
-
-        if (rc < 0) {
-            return rc;
-        }
-        inherits |= rc;
-    }
-    if (inherits) {
+    if (t && !value) {
         draft_item(&r->inherit, of->name);
         json_put_text(r->inherit_array, NULL, of->name);
+    } else if (t && strcmp(value, r->set->value) != 0) {
+        draft_item(&r->missed, of->name);
+        draft_print(&r->missed, " (%s%s%s)", value,
+                    strcmp(from, of->name) ? " from " : "",
+                    strcmp(from, of->name) ? from : "");
+        json_put_text(r->missed_array, NULL, of->name);
     }
     return 0;
 }
 
-/* Reports which policies a change reaches.  If the end of an override leaves a
- * value of its own in a policy that extends another, says so.  `j` NULL: as
- * text.  Returns 0 or a BIDE_E code. */
+/* Reports which policies an override reaches.  If the end of one leaves a value
+ * of its own in a policy that extends another, says so.  `j` NULL: as text.
+ * Returns 0 or a BIDE_E code. */
 static int
 report_reach(struct command_line *line, const struct change *c,
              const struct admin_result *r, struct json *j)
 {
-    const char *key = c->forces ? c->forces->key : "", *parent;
+    const char *key = c->forces->key, *parent;
     struct reach reach = {.registry = line->registry,
                           .name = r->name,
-                          .set = c->forces ? c->forces : c->set,
-                          .count = c->forces ? 1 : c->set_count,
+                          .set = c->forces,
                           .inherit_array = json_in_array(j, "inherited_by"),
                           .missed_array = json_in_array(j, "not_reached")};
     int rc = 0;
@@ -249,7 +223,7 @@ edit_report(struct command_line *line, struct change *c,
                    when_write_until(r->until_ns, clock_realtime_ns()).text,
                    r->back_to);
         }
-        if (rc == 0 && (c->forces || (c->set && !j))) {
+        if (rc == 0 && c->forces) {
             rc = report_reach(line, c, r, one);
         }
     }

@@ -20,6 +20,7 @@ struct found_cell {
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
     uint32_t index;
     bool hidden; /* is only added up */
+    bool before; /* counted before its policy had this name */
 };
 
 /* Cells that are added up: their counts in all and in the last minute. */
@@ -40,6 +41,7 @@ struct cell_visit {
     size_t count;
     struct found_cell *found;
     struct cell_reading total, window;
+    struct cell_sum both;    /* before and after a policy got its name */
     struct cell_sum sum;     /* of a name */
     struct cell_sum hidden;  /* of its hidden scopes */
     struct cell_sum unknown; /* of hidden undefined names */
@@ -56,18 +58,26 @@ compare_found(const void *a, const void *b)
     return order ? order : strcmp(x->scope, y->scope);
 }
 
-/* Lists the cells of a name (NULL: all). */
+/* Lists the cells of a name (NULL: all); of a policy that was renamed, also
+ * those of its earlier names that nobody has used since. */
 static int
-find_cells(struct cell_visit *v, const char *name)
+find_cells(struct cell_visit *v, struct past *p, const char *name)
 {
     uint32_t shown = 0, count = cell_count(v->live);
+    int rc = renamed_read(p);
 
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count && !rc; i++) {
         const struct cell *c = cell_at(v->live, i);
         struct found_cell one = {.index = i};
+        const char *now;
 
-        if (!c || !cell_names(c, one.name, one.scope) || *one.name == '@' ||
-            (name && strcmp(name, one.name) != 0)) {
+        if (!c || !cell_names(c, one.name, one.scope) || *one.name == '@') {
+            continue;
+        }
+        now = renamed_now(p, one.name, load_relaxed(&c->version), UINT64_MAX);
+        one.before = now != one.name;
+        memmove(one.name, now, strlen(now) + 1);
+        if (name && strcmp(name, one.name) != 0) {
             continue;
         }
         if (!name && (*one.scope || load_relaxed(&c->gate) & GATE_MISSING)) {
@@ -75,13 +85,13 @@ find_cells(struct cell_visit *v, const char *name)
                          shown++ >= ADMIN_CELLS_SHOWN;
         }
         if (!array_put(&v->found, &v->count, &one, sizeof(one))) {
-            return failure_plain(BIDE_ENOMEM);
+            rc = failure_plain(BIDE_ENOMEM);
         }
     }
     if (v->count > 0) {
         qsort(v->found, v->count, sizeof(*v->found), compare_found);
     }
-    return 0;
+    return rc;
 }
 
 /* ---- filling ---- */
@@ -219,6 +229,7 @@ read_cell(struct cell_visit *v, const struct found_cell *f,
         cell_read(v->live, f->index, &v->total);
     }
     fill_cell(c, out);
+    out->missing &= !f->before;
     fill_counts(&v->total, v->now_ns ? &v->window : NULL,
                 load_relaxed(&c->version), out);
 }
@@ -250,6 +261,7 @@ visit_as_sum(struct cell_visit *v, struct admin_cell *c)
 static int
 visit_cell(struct cell_visit *v, const struct found_cell *f, bool alone)
 {
+    bool more = f + 1 < v->found + v->count && !compare_found(f, f + 1);
     const struct cell *c = cell_at(v->live, f->index);
     struct admin_cell out;
     struct cell_declared declared;
@@ -261,6 +273,9 @@ visit_cell(struct cell_visit *v, const struct found_cell *f, bool alone)
     read_cell(v, f, c, &out);
     if (f->hidden) {
         hide_cell(v, &out);
+    } else if (more || v->both.cells) {
+        add_to_sum(v, &v->both, &out);
+        rc = more ? 0 : visit_sum(v, &v->both, f->name, f->scope);
     } else {
         if (out.missing && cell_declared(v->live, f->index, &declared)) {
             out.declared = &declared;
@@ -325,7 +340,7 @@ admin_each_cell(struct admin *a, const char *name, enum admin_cells which,
     v->sums = which != ADMIN_TOTALS;
     v->visit = visit;
     v->arg = arg;
-    rc = find_cells(v, name);
+    rc = find_cells(v, &a->past, name);
     rc = rc ? rc : visit_cells(v);
     free(v->found);
     free(v);

@@ -211,8 +211,8 @@ set_keys(struct edit *e, struct policy_text *t)
     return rc == 0 && faults_any(e->faults) ? BIDE_EINPUT : rc;
 }
 
-static int
-set_one(struct edit *e, const char *name)
+int
+change_keys(struct edit *e, const char *name)
 {
     struct edit_old old = {0};
     struct policy_text *wanted = NULL;
@@ -244,7 +244,7 @@ admin_change_each(struct admin *a, const struct admin_change *change,
     e.names = names;
     e.name_count = name_count;
     for (size_t i = 0; i < name_count && rc == 0; i++) {
-        rc = settings ? set_one(&e, names[i])
+        rc = settings ? change_keys(&e, names[i])
                       : delete_one(&e, names[i], read_existing);
     }
     return commit_end(&e, rc, out);

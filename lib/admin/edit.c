@@ -42,7 +42,9 @@ edit_begin(struct edit *e, struct admin *a, const struct admin_change *change,
     rc = rc ? rc : refuse_undecided(a->past.dir);
     e->results.txn = rc ? 0 : writer_txn(e->writer);
     if (change->if_txn && !rc && change->if_txn != e->results.txn) {
-        return failure_begin(FAILURE_PREVIEWED, BIDE_EVERSION, NULL)->rc;
+        return failure_at(FAILURE_STORE, BIDE_EVERSION, "",
+                          "policies were changed since this preview: nothing "
+                          "was changed\nsee: bide log --most 5");
     }
     past_known(&a->past, &known);
     past_compare(&a->past, &known.changes);

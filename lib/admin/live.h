@@ -79,7 +79,7 @@ int admin_each_sleeper(struct admin *a,
  * `try_only` only counts.  BIDE_ENOPOLICY: no process uses it. */
 int admin_wake(struct admin *a, const char *name, const char *scope,
                bool try_only, uint32_t *out);
-/* Leaves a trace of that for bide audit, and in the journal if asked for. */
+/* Leaves a trace of that for bide audit. */
 int admin_note_wake(struct admin *a, const char *name, const char *scope,
                     uint32_t calls, const char *who, uint32_t uid);
 

@@ -142,10 +142,8 @@ admin_policy(struct admin *a, const char *name, struct record *out)
 
         f->version = r.version;
         snprintf(f->who, sizeof(f->who), "%s", author_write(r.who, r.uid).text);
-        if (strncmp(r.note, RECORD_RENAMED_TO, strlen(RECORD_RENAMED_TO)) ==
-            0) {
-            snprintf(f->near, sizeof(f->near), "%s",
-                     r.note + strlen(RECORD_RENAMED_TO));
+        if (record_renamed_to(&r)) {
+            snprintf(f->near, sizeof(f->near), "%s", record_renamed_to(&r));
         }
         record_free(&r);
         return BIDE_ENOPOLICY;

@@ -1,6 +1,5 @@
 #include "steps.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,37 +16,22 @@
 /* ---- what prevents it ---- */
 
 /* Keeps why a policy cannot be renamed and, after a line break, what to do. */
-static int __attribute__((format(printf, 2, 3)))
-refuse_rename(const char *name, const char *form, ...)
-{
-    struct failure *f = failure_begin(FAILURE_RENAME, BIDE_EEXIST, name);
-    va_list args;
+#define REFUSE(name, ...)                                                \
+    failure_at(FAILURE_STORE, place_say(BIDE_EEXIST, __VA_ARGS__), name, \
+               place_why())
 
-    va_start(args, form);
-    vsnprintf(f->words, sizeof(f->words), form, args);
-    va_end(args);
-    return f->rc;
-}
-
-/* The new name must have no version but those that a rename to another name
- * left: a deletion, with nothing before it. */
+/* The new name must be unused, or that of a policy that was renamed. */
 static int
 check_new_name(struct edit *e, const char *to)
 {
     struct record r = {0};
-    bool used = !writer_policy(e->writer, to, &r) && !r.deleted;
+    bool used = !writer_policy(e->writer, to, &r) && !record_renamed_to(&r);
 
-    for (uint32_t v = 1; v < r.version && !used; v++) {
-        struct record earlier = {0};
-
-        used = writer_version(e->writer, to, v, &earlier) != BIDE_EMISSING;
-        record_free(&earlier);
-    }
     record_free(&r);
-    return used ? refuse_rename(to,
-                                "a policy has or had this name\nchoose "
-                                "another one, or see: bide log %s",
-                                to)
+    return used ? REFUSE(to,
+                         "a policy has or had this name\nchoose another "
+                         "one, or see: bide log %s",
+                         to)
                 : 0;
 }
 
@@ -57,36 +41,42 @@ check_deferred(void *arg, const struct deferred_counts *c)
     uint64_t pieces = c->waiting + c->leased + c->dead;
 
     return pieces && strcmp(c->policy, arg) == 0
-               ? refuse_rename(arg,
-                               "%llu pieces of deferred work are stored under "
-                               "this name\nwait until they are done, or: bide "
-                               "deferred drop %s --until now",
-                               (unsigned long long)pieces, c->policy)
+               ? REFUSE(arg,
+                        "%llu pieces of deferred work are stored under "
+                        "this name\nwait until they are done, or: bide "
+                        "deferred drop %s --until now",
+                        (unsigned long long)pieces, c->policy)
                : 0;
 }
 
-/* Refuses if a process that may still run uses a cell of the name. */
+/* Refuses if a process that runs asks for a cell of the name, or for so many
+ * cells that this cannot be known. */
 static int
-check_processes(struct edit *e, const char *from)
+refuse_process(void *arg, const struct live_process *p)
+{
+    return REFUSE(arg,
+                  "process %u (%s)%s %s this name\nchange the name there and "
+                  "restart it, or give --force: it then finds no policy",
+                  p->by.pid, p->by.program, who_where(&p->by),
+                  p->perhaps ? "may use" : "uses");
+}
+
+static int
+check_processes(struct edit *e, char *from)
 {
     struct live *l = past_live(&e->a->past, false);
     char name[BIDE_NAME_MAX + 1], scope[BIDE_NAME_MAX + 1];
-    struct who w;
+    uint32_t count = l ? cell_count(l) : 0;
+    int rc = 0;
 
-    for (uint32_t i = 0; l && i < cell_count(l); i++) {
+    for (uint32_t i = 0; i < count && !rc; i++) {
         const struct cell *c = cell_at(l, i);
 
-        if (c && cell_names(c, name, scope) && strcmp(name, from) == 0 &&
-            cell_asked(c, &w) && !w.ended) {
-            return refuse_rename(from,
-                                 "process %u (%s)%s uses this name%s%s\nchange "
-                                 "the name there and restart it, or give "
-                                 "--force: it then finds no policy",
-                                 w.pid, w.program, who_where(&w),
-                                 *scope ? ", scope " : "", scope);
-        }
+        rc = c && cell_names(c, name, scope) && strcmp(name, from) == 0
+                 ? live_asking(l, i, refuse_process, from)
+                 : 0;
     }
-    return 0;
+    return rc;
 }
 
 static int
@@ -98,14 +88,14 @@ check_use(struct edit *e, const char *from, bool force)
 
     snprintf(name, sizeof(name), "%s", from);
     if (strcmp(from, "default") == 0 || writer_marked(e->writer, from)) {
-        return refuse_rename(from,
-                             "cannot be renamed: other calls, or a "
-                             "fleet, expect its name\nto make another "
-                             "policy of its rules: bide copy %s NEW",
-                             from);
+        return REFUSE(from,
+                      "cannot be renamed: other calls, or a "
+                      "fleet, expect its name\nto make another "
+                      "policy of its rules: bide copy %s NEW",
+                      from);
     }
     rc = rc ? rc : deferred_counts(d, check_deferred, name);
-    return rc || force ? rc : check_processes(e, from);
+    return rc || force ? rc : check_processes(e, name);
 }
 
 /* ---- the change ---- */
@@ -152,27 +142,11 @@ move_policy(struct edit *e, const struct edit_old *old, const char *to,
     return rc ? rc : names_put(&e->touched, to);
 }
 
-/* Lets a policy that extends the old name extend the new one. */
-static int
-move_child(struct edit *e, const char *name, const char *to)
-{
-    struct edit_old old = {0};
-    struct edit_new n = {0};
-    int rc = edit_read_old(e, name, &old);
-
-    n.base = rc ? NULL : policy_text_copy(old.base);
-    rc = rc        ? rc
-         : !n.base ? failure_plain(BIDE_ENOMEM)
-                   : layers_set(e, n.base, "extends", to);
-    rc = rc ? rc : layers_keep(e, &old.r, &n);
-    rc = commit_replace(e, rc, name, &old, &n);
-    return rc ? rc : check_policy(e, name, NULL, name);
-}
-
 static int
 rename_policy(struct edit *e, const char *from, const char *to, bool force)
 {
     struct admin_change of_children = *e->change;
+    const struct admin_setting extends = {"extends", to};
     struct admin_result r = {.did = ADMIN_CHANGED};
     struct edit_old old = {0};
     struct names children = {0};
@@ -194,10 +168,13 @@ rename_policy(struct edit *e, const char *from, const char *to, bool force)
     edit_old_free(&old);
     of_children.if_version = 0;
     e->change = &of_children;
+    e->settings = &extends;
+    e->setting_count = 1;
     for (size_t i = 0; i < children.count && rc == 0; i++) {
-        rc = move_child(e, children.list[i], to);
+        rc = change_keys(e, children.list[i]);
     }
     names_clear(&children);
+    e->setting_count = 0;
     return rc ? rc : check_policy(e, to, NULL, to);
 }
 

@@ -21,11 +21,8 @@ enum failure_kind {
     FAILURE_VERSION,       /* name, wanted, version, who, when_ns: the version
                               in force is not the wanted one; 0: there
                               is no such policy */
-    FAILURE_PREVIEWED,     /* policies were changed since the preview */
     FAILURE_TEXT,          /* name, version: its text is damaged */
     FAILURE_RULES,         /* name: its version in force is not valid */
-    FAILURE_RENAME,        /* name, words: why not; after a line break, what to
-                              do */
     FAILURE_UNUSED,        /* name, scope: its live state cannot be reset */
 };
 

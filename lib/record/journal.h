@@ -8,7 +8,6 @@
 
 /* The MESSAGE_ID of each kind of entry, documented in bide(7). */
 #define JOURNAL_CHANGE "6d2f0c1b3a5e4f0c9b7e41d85a90c3f2"
-#define JOURNAL_WAKE "c0a5d2e87b164f3d92ae6f5b08c17d43"
 #define JOURNAL_LEVEL "b81f5e7709d94a4f8a3c26e1d4705b6c"
 #define JOURNAL_BREAKER "3e9a47d0c2b84d6ea15f70cb9826d4ef"
 

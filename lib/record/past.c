@@ -502,7 +502,7 @@ past_each_interval(struct past *p, const struct history_range *range,
     int rc = open_history(p);
 
     rc = rc ? rc : renamed_read(p);
-    recorded.name = renamed_source(p, range->name);
+    recorded.name = p->rename_count ? NULL : range->name;
     rc = rc ? rc : read_pending(p, recorded.name, out, &pending);
     if (rc) {
         draft_free(&pending.cells);

@@ -21,15 +21,4 @@ struct cell *past_cell(struct live *l, uint32_t index,
                        char name[BIDE_NAME_MAX + 1],
                        char scope[BIDE_NAME_MAX + 1]);
 
-/* ---- renamed.c ---- */
-
-/* Reads which policies were renamed. */
-int renamed_read(struct past *p);
-/* Returns the name now of what was counted under `name`, by its version, or by
- * its time if that is 0. */
-const char *renamed_now(const struct past *p, const char *name,
-                        uint32_t version, uint64_t when_ns);
-/* Returns the name to read for `name`: NULL, all, if a rename is about it. */
-const char *renamed_source(const struct past *p, const char *name);
-
 #endif

@@ -277,21 +277,12 @@ past_note_wake(struct past *p, const char *name, const char *scope,
 {
     struct history_event event = {.kind = HISTORY_WAKE,
                                   .when_ns = past_now_ns(p)};
-    char message[2 * BIDE_NAME_MAX + ALARM_WORDS + 8];
     struct recording *r;
     int rc;
 
     snprintf(event.words, sizeof(event.words),
              "%u waiting call%s woken by %.160s (uid %u)", calls,
              calls == 1 ? "" : "s", who, uid);
-    snprintf(message, sizeof(message), "%s%s%s: %s", name, *scope ? "/" : "",
-             scope, event.words);
-    if (reader_journal(p->reader)) {
-        journal_write(JOURNAL_WAKE, LOG_NOTICE, message,
-                      JOURNAL_FIELDS("BIDE_POLICY", name, "BIDE_SCOPE", scope,
-                                     "BIDE_AUTHOR", who, "BIDE_REGISTRY",
-                                     p->dir));
-    }
     rc = recording_begin_levels(p->dir, event.when_ns, &r);
     if (!rc) {
         rc = recording_event(r, name, scope, &event);

@@ -48,18 +48,6 @@ renamed_now(const struct past *p, const char *name, uint32_t version,
     return name;
 }
 
-const char *
-renamed_source(const struct past *p, const char *name)
-{
-    for (size_t i = 0; i < p->rename_count && name; i++) {
-        if (strcmp(p->renames[i].from, name) == 0 ||
-            strcmp(p->renames[i].to, name) == 0) {
-            name = NULL;
-        }
-    }
-    return name;
-}
-
 /* ---- events ---- */
 
 struct visiting_event {
@@ -132,7 +120,7 @@ past_each_event(struct past *p, const struct history_range *of,
     int rc = past_known(p, &known);
 
     rc = rc ? rc : renamed_read(p);
-    range.name = renamed_source(p, of->name);
+    range.name = p->rename_count ? NULL : of->name;
     count = l && !rc && !known.put_back ? cell_count(l) : 0;
     if (!rc && p->history) {
         rc = history_each_event(p->history, &range, visit_event, &t,

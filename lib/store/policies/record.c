@@ -375,6 +375,16 @@ record_rename_key(unsigned number)
     return key;
 }
 
+const char *
+record_renamed_to(const struct record *r)
+{
+    size_t length = strlen(RECORD_RENAMED_TO);
+
+    return r->deleted && strncmp(r->note, RECORD_RENAMED_TO, length) == 0
+               ? r->note + length
+               : NULL;
+}
+
 char *
 record_text_named(const struct record *r, const char *name)
 {

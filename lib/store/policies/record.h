@@ -84,8 +84,10 @@ struct record_rename {
 };
 _Static_assert(sizeof(struct record_rename) == 112, "no padding");
 struct brief record_rename_key(unsigned number); /* of meta */
-/* Begins the note of the deletion. */
+/* Begins the note of the deletion; record_renamed_to() returns what follows in
+ * it, NULL if the record is another one. */
 #define RECORD_RENAMED_TO "renamed to "
+const char *record_renamed_to(const struct record *r);
 /* Returns the text of a record under another name; NULL without memory. */
 char *record_text_named(const struct record *r, const char *name);
 

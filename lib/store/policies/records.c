@@ -278,25 +278,19 @@ link_child(struct writer *w, const char *name, const char *parent)
     return rc;
 }
 
-/* Writes all records of one change. */
+/* Writes a version, which must be new, and its entry in the log. */
 static int
-put_change(struct writer *w, const struct record *r, const void *bytes,
-           size_t length, const char *parent)
+put_version(struct writer *w, const struct record *r, const void *bytes,
+            size_t length, unsigned log_flags)
 {
     uint8_t key[RECORD_KEY_MAX], change[RECORD_KEY_MAX];
-    int rc = put_value(w, POLICIES, r->name, strlen(r->name), bytes, length, 0);
-
-    if (!rc) {
-        rc = put_value(w, VERSIONS, key,
+    int rc = put_value(w, VERSIONS, key,
                        record_version_key(r->name, r->version, key), bytes,
                        length, MDB_NOOVERWRITE);
-    }
-    if (!rc) {
-        rc = put_sealed(w, LOG, key, record_sequence_key(r->sequence, key),
-                        change, record_change(r, change), MDB_APPEND);
-    }
-    rc = rc ? rc : link_child(w, r->name, parent);
-    /* A record exists under a key that must be new. */
+
+    rc = rc ? rc
+            : put_sealed(w, LOG, key, record_sequence_key(r->sequence, key),
+                         change, record_change(r, change), log_flags);
     return rc == MDB_KEYEXIST ? MDB_CORRUPTED : rc;
 }
 
@@ -332,7 +326,9 @@ writer_put(struct writer *w, struct record *r, const char *parent)
                          r->name)
                    : rc;
     }
-    rc = put_change(w, &next, bytes, length, parent);
+    rc = put_value(w, POLICIES, next.name, strlen(next.name), bytes, length, 0);
+    rc = rc ? rc : put_version(w, &next, bytes, length, MDB_APPEND);
+    rc = rc ? rc : link_child(w, next.name, parent);
     free(bytes);
     w->changed = true;
     if (rc) {
@@ -350,32 +346,24 @@ writer_put(struct writer *w, struct record *r, const char *parent)
 static int
 move_version(struct writer *w, struct record *r, const char *to)
 {
-    uint8_t key[RECORD_KEY_MAX], change[RECORD_KEY_MAX];
+    uint8_t key[RECORD_KEY_MAX];
     MDB_val k = lmdb_val(key, record_version_key(r->name, r->version, key));
-    char *text = NULL;
+    char *text = r->deleted ? NULL : record_text_named(r, to);
     void *bytes = NULL;
     size_t length;
     int rc = mdb_del(w->txn, w->dbi[VERSIONS], &k, NULL);
 
-    if (!rc && !r->deleted) {
-        text = record_text_named(r, to);
-        rc = text ? 0 : ENOMEM;
-        r->text = r->parts[0].value = rc ? r->text : text;
-    }
     strcpy(r->name, to);
-    if (!rc && record_write(r, &bytes, &length)) {
+    if (text) {
+        r->text = r->parts[0].value = text;
+    }
+    if (!rc && ((!text && !r->deleted) || record_write(r, &bytes, &length))) {
         rc = ENOMEM;
     }
-    rc = rc ? rc
-            : put_value(w, VERSIONS, key,
-                        record_version_key(to, r->version, key), bytes, length,
-                        MDB_NOOVERWRITE);
-    rc = rc ? rc
-            : put_sealed(w, LOG, key, record_sequence_key(r->sequence, key),
-                         change, record_change(r, change), 0);
+    rc = rc ? rc : put_version(w, r, bytes, length, 0);
     free(bytes);
     free(text);
-    return rc == MDB_KEYEXIST ? MDB_CORRUPTED : rc;
+    return rc;
 }
 
 int

@@ -102,7 +102,6 @@ END
     shop
     bide set pay retry_on=exit.9 attempts=1 breaker=on breaker_consecutive=2 \
         breaker_open_for=1h breaker_open_max=1h crit_failed_rate=50% warn_min_calls=2 >/dev/null
-    bide set order retry_on=exit.9 wait=fixed wait_initial=6h wait_max=6h >/dev/null
     host_script <<'END'
 listen /run/systemd/journal/socket entries
 bide set pay wait_max=3s --note 'not asked for' >/dev/null
@@ -114,10 +113,6 @@ bide set pay wait_max=5s --dry-run >/dev/null
 bide delete mail >/dev/null
 for _ in 1 2; do bide exec --quiet pay --scope a -- sh -c 'exit 9' || true; done
 bide record
-bide exec --quiet order -- sh -c 'exit 9' &
-until bide wake order --dry-run | grep -q woken; do sleep 0.01; done
-bide wake order
-kill $!
 bide init --no-journal >ended
 bide set pay wait_max=6s >/dev/null
 bide doctor >doctor || true
@@ -135,10 +130,9 @@ for e in map(json.loads, open("entries")):
     print(i[:4], e.pop("PRIORITY"), " ".join(f"{k}={v!r}" for k, v in sorted(e.items())))
 END
     echo "$output"
-    [ "${#lines[@]}" -eq 5 ]
+    [ "${#lines[@]}" -eq 4 ]
     says "BIDE_CHANGE='deleted'" "BIDE_POLICY='mail'"
     says "6d2f 5 BIDE_AUTHOR='$(id -un)' BIDE_CHANGE='changed' BIDE_COMMAND='bide set' BIDE_KEYS='wait_max 3s -> 4s' BIDE_NOTE='INC-7 PRIORITY=0 \"é\"' BIDE_POLICY='pay' BIDE_VERSION='4' MESSAGE='pay v4 changed by $(id -un): INC-7 PRIORITY=0 \"é\"; wait_max 3s -> 4s'"
-    says "c0a5 5 BIDE_AUTHOR='$(id -un)' BIDE_POLICY='order' BIDE_SCOPE='' MESSAGE='order: 1 waiting call woken by $(id -un) (uid $(id -u))'"
     says "b81f 2 BIDE_ALARM='critical' BIDE_POLICY='pay' BIDE_SCOPE='' BIDE_WHY='breaker of a open" "3e9a 4 BIDE_BREAKER='open' BIDE_POLICY='pay' BIDE_SCOPE='a' BIDE_WHY='breaker opened' MESSAGE='pay/a: breaker opened'"
     local id # the manual has each MESSAGE_ID
     for id in $(sed -nE 's/^#define JOURNAL_[A-Z]+ "(.*)"/\1/p' "$TOP/lib/record/journal.h"); do

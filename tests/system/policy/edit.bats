@@ -375,18 +375,15 @@ load ../registry
     done
 }
 
-@test "set says which policies inherit the keys" {
+@test "set --preview says which policies inherit the keys" {
     shop
     bide apply - <<<$'[post]\nextends = mail\nattempts = 8\n' >/dev/null
-    gives 0 bide set order attempts=7 wait_max=3s --dry-run
-    says "Also in what inherits it: mail, post" "have another value: mail (attempts unlimited)"
-    gives 0 bide set order attempts=7
-    says "have another value: mail (unlimited), post (8)"
-    says_not "Also in"
-    gives 0 bide unset order wait_initial
+    gives 1 bide set order attempts=7 wait_max=3s --preview
     says "Also in what inherits it: mail, post"
-    gives 0 bide set mail wait_max=3s
-    says "Also in what inherits it: post"
+    gives 1 bide set order attempts=7 --preview
+    says_not "Also in"
+    gives 1 bide unset order wait_initial --preview
+    says "Also in what inherits it: mail, post"
 }
 
 @test "diff compares any two of version, policy and file" {
