@@ -141,7 +141,8 @@ const struct command commands[] = {
      .run = rename_command, .registry = REGISTRY_NEEDED, .least = 2, .most = 2,
      .options = EDITS | TAKES(FORCE) | TAKES(JSON) | TAKES(DRY_RUN),
      .notes = rename_notes,
-     .examples = "bide rename mail letters --dry-run\n"},
+     .examples = "bide rename mail letters --note \"one name in all shops\"\n"
+                 "bide rename letters mail --force --dry-run\n"},
     {.name = "delete", .usage = "NAME...", .section = SECTION_POLICIES,
      .help = "delete policies; their versions are kept",
      .run = delete_command, .registry = REGISTRY_NEEDED, .least = 1, .most = -1,

@@ -92,11 +92,6 @@ explain_policy(const struct failure *f, struct explained *out)
 {
     switch (f->kind) {
     case FAILURE_DELETED:
-        if (*f->near) {
-            WHY(out, "%s: no such policy: version %u renamed it to %s", f->name,
-                f->version, f->near);
-            break;
-        }
         WHY(out, "%s: no such policy: version %u deleted it%s%s", f->name,
             f->version, *f->who ? ", by " : "", f->who);
         TO_DO(out, "to restore it: bide rollback %s", f->name);

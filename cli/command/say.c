@@ -235,8 +235,10 @@ say_no_policy(struct admin *registry, const char *name)
         record_free(&r); /* it was made in the meantime */
     }
     if (f->kind == FAILURE_DELETED) {
-        say("%s: this policy was deleted", name);
-        say("to restore it: bide rollback %s", name);
+        say("%s: this policy was %s%s", name,
+            *f->near ? "renamed to " : "deleted", f->near);
+        say(*f->near ? "see: bide log %s" : "to restore it: bide rollback %s",
+            *f->near ? f->near : name);
     } else if (*f->near) {
         say("%s: no such policy; did you mean %s?", name, f->near);
     } else {

@@ -328,10 +328,9 @@ collect_entries(struct audit *a)
 
     rc = rc ? rc : end_interval(a);
     a->damaged = a->past.damaged;
-    if (!rc) {
-        rc = past_each_event(admin_past(registry), &range, add_event, a,
-                             &a->damaged);
-    }
+    rc = rc ? rc
+            : past_each_event(admin_past(registry), &range, add_event, a,
+                              &a->damaged);
     rc = rc ? rc : add_changes(a);
     return rc ? rc : audit_add_work(a);
 }
@@ -406,10 +405,8 @@ audit_command(struct command_line *line)
         return say_usage(line, "--csv and --json exclude each other");
     }
     status = read_kinds(&a);
-    if (status) {
-        return status;
-    }
-    status = history_times(line, a.now_ns, &a.since_ns, &a.until_ns);
+    status = status ? status
+                    : history_times(line, a.now_ns, &a.since_ns, &a.until_ns);
     if (status) {
         return status;
     }

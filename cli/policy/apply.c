@@ -368,9 +368,7 @@ apply_source(struct command_line *line, struct change *c, void *arg)
     status =
         refuse_source(line, s, rc, &faults,
                       s->file_count == 1 ? s->files[0].path : "these files");
-    if (status == 0) {
-        status = report_apply(line, c, &results, s->all.count);
-    }
+    status = status ? status : report_apply(line, c, &results, s->all.count);
     admin_results_free(&results);
     return status;
 }

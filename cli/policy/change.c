@@ -55,7 +55,7 @@ int
 change_begin(struct command_line *line, struct change *out)
 {
     struct admin_change *change = &out->change;
-    int status = 0;
+    int status;
 
     memset(out, 0, sizeof(*out));
     change->uid = author_find(out->who, sizeof(out->who));
@@ -66,13 +66,10 @@ change_begin(struct command_line *line, struct change *out)
     change->note = line->option[OPTION_NOTE];
     change->wait_ms = LOCK_WAIT_MS;
     change->dry_run = line->option[OPTION_DRY_RUN] != NULL;
-    if (change->note) {
-        status = check_note(change->note);
-    }
-    if (status == 0) {
-        status =
-            number_read_option(line, OPTION_IF_VERSION, 1, &change->if_version);
-    }
+    status = change->note ? check_note(change->note) : 0;
+    status = status ? status
+                    : number_read_option(line, OPTION_IF_VERSION, 1,
+                                         &change->if_version);
     if (status == 0 && line->option[OPTION_FOR]) {
         status = read_for(line, &change->for_ns);
     }

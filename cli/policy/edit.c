@@ -297,9 +297,7 @@ edit_keys(struct command_line *line, size_t names,
             c.forces = &settings[i];
         }
     }
-    if (status == 0) {
-        status = change_make(line, &c, change_keys, &names);
-    }
+    status = status ? status : change_make(line, &c, change_keys, &names);
     change_end(&c);
     return status;
 }
@@ -390,9 +388,7 @@ rollback_command(struct command_line *line)
     if (status == 0 && c.change.layer && (version || c.change.for_ns)) {
         status = say_usage(line, "--layer: only without VERSION and --for");
     }
-    if (status == 0) {
-        status = change_make(line, &c, roll_back, &version);
-    }
+    status = status ? status : change_make(line, &c, roll_back, &version);
     change_end(&c);
     return status;
 }

@@ -516,10 +516,9 @@ store_copy(struct command_line *line, struct change *c, const struct record *r)
     free(text);
     c->change.if_version = 0;
     c->change.fresh = true;
-    if (rc == 0) {
-        rc = admin_apply(line->registry, &c->change, &texts, &name, false,
-                         &results, &faults);
-    }
+    rc = rc ? rc
+            : admin_apply(line->registry, &c->change, &texts, &name, false,
+                          &results, &faults);
     policy_list_free(&texts);
     if (rc == 0 && r->part_count > 1) {
         say("%s: its temporary changes are not copied", r->name);

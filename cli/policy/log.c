@@ -185,9 +185,8 @@ log_begin(struct command_line *line, struct log *log)
     log->now_ns = clock_realtime_ns();
     status = number_read_time(line, OPTION_SINCE, log->now_ns, &log->since_ns);
     log->most = UINT32_MAX;
-    if (!status) {
-        status = number_read_option(line, OPTION_MOST, 1, &log->most);
-    }
+    status =
+        status ? status : number_read_option(line, OPTION_MOST, 1, &log->most);
     if (status) {
         return status;
     }

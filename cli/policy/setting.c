@@ -75,9 +75,7 @@ setting_try(struct command_line *line, char **operands, struct policy_text *t)
         return say_no_memory();
     }
     status = setting_read(line, operands, settings);
-    if (status == 0) {
-        status = set_in_text(settings, count, t);
-    }
+    status = status ? status : set_in_text(settings, count, t);
     free(settings);
     return status;
 }

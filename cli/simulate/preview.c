@@ -224,9 +224,7 @@ show_forecast(struct command_line *line, const struct policy *p, uint32_t asked)
                                                             : p->attempts;
     int rc = preview(p, attempts - 1, keep_row, &f, &f.ends);
 
-    if (rc == 0) {
-        rc = as_json ? print_preview_json(&f) : print_preview(&f);
-    }
+    rc = rc ? rc : as_json ? print_preview_json(&f) : print_preview(&f);
     free(f.rows);
     if (rc) {
         return say_no_memory();

@@ -169,9 +169,7 @@ metrics_read(struct admin *registry, struct metrics *out)
     out->counts = !uncounted_look(registry, why, sizeof(why));
     rc = counts_read(registry, NULL, COUNTS_SERIES, &out->cells);
     rc = rc ? rc : admin_each_sleeper(registry, count_sleeper, out);
-    if (!rc) {
-        rc = admin_each_policy(registry, add_policy, out);
-    }
+    rc = rc ? rc : admin_each_policy(registry, add_policy, out);
     if (rc) {
         return rc;
     }

@@ -58,14 +58,22 @@ compare_found(const void *a, const void *b)
     return order ? order : strcmp(x->scope, y->scope);
 }
 
+static int
+is_asked_for(void *arg, const struct live_process *p)
+{
+    (void)arg;
+    return p->by.pid != 0;
+}
+
 /* Lists the cells of a name (NULL: all); of a policy that was renamed, also
- * those of its earlier names that nobody has used since. */
+ * those of its earlier names, unless a process that runs uses them. */
 static int
 find_cells(struct cell_visit *v, struct past *p, const char *name)
 {
     uint32_t shown = 0, count = cell_count(v->live);
-    int rc = renamed_read(p);
+    int rc = 0;
 
+    renamed_read(p);
     for (uint32_t i = 0; i < count && !rc; i++) {
         const struct cell *c = cell_at(v->live, i);
         struct found_cell one = {.index = i};
@@ -74,9 +82,12 @@ find_cells(struct cell_visit *v, struct past *p, const char *name)
         if (!c || !cell_names(c, one.name, one.scope) || *one.name == '@') {
             continue;
         }
-        now = renamed_now(p, one.name, load_relaxed(&c->version), UINT64_MAX);
-        one.before = now != one.name;
-        memmove(one.name, now, strlen(now) + 1);
+        now = load_relaxed(&c->version) ? one.name
+                                        : renamed_now(p, one.name, 1, 0);
+        if (now != one.name && !live_asking(v->live, i, is_asked_for, NULL)) {
+            one.before = true;
+            strcpy(one.name, now);
+        }
         if (name && strcmp(name, one.name) != 0) {
             continue;
         }

@@ -95,9 +95,9 @@ int admin_change_each(struct admin *a, const struct admin_change *change,
                       struct admin_results *out, struct faults *faults);
 /* Gives a policy another name; its versions, history and children follow.
  * Unless `force`, refuses while processes use the old name. */
-int admin_rename(struct admin *a, const struct admin_change *change,
-                 const char *from, const char *to, bool force,
-                 struct admin_results *out, struct faults *faults);
+int admin_rename(struct admin *a, const struct admin_change *change, char *from,
+                 const char *to, bool force, struct admin_results *out,
+                 struct faults *faults);
 /* Restores the base of a version; layers stay.  Version 0: undoes the newest
  * change that is in force.  BIDE_ENOVERSION: there is none. */
 int admin_rollback(struct admin *a, const struct admin_change *change,

@@ -28,9 +28,7 @@ check_new_name(struct edit *e, const char *to)
     bool used = !writer_policy(e->writer, to, &r) && !record_renamed_to(&r);
 
     record_free(&r);
-    return used ? REFUSE(to,
-                         "a policy has or had this name\nchoose another "
-                         "one, or see: bide log %s",
+    return used ? REFUSE(to, "a policy has or had this name\nsee: bide log %s",
                          to)
                 : 0;
 }
@@ -42,9 +40,9 @@ check_deferred(void *arg, const struct deferred_counts *c)
 
     return pieces && strcmp(c->policy, arg) == 0
                ? REFUSE(arg,
-                        "%llu pieces of deferred work are stored under "
-                        "this name\nwait until they are done, or: bide "
-                        "deferred drop %s --until now",
+                        "%llu pieces of deferred work have this name\nwait "
+                        "until they are done, or: bide deferred drop %s --until"
+                        " now",
                         (unsigned long long)pieces, c->policy)
                : 0;
 }
@@ -55,10 +53,9 @@ static int
 refuse_process(void *arg, const struct live_process *p)
 {
     return REFUSE(arg,
-                  "process %u (%s)%s %s this name\nchange the name there and "
+                  "process %u (%s)%s uses this name\nchange the name there and "
                   "restart it, or give --force: it then finds no policy",
-                  p->by.pid, p->by.program, who_where(&p->by),
-                  p->perhaps ? "may use" : "uses");
+                  p->by.pid, p->by.program, who_where(&p->by));
 }
 
 static int
@@ -80,22 +77,19 @@ check_processes(struct edit *e, char *from)
 }
 
 static int
-check_use(struct edit *e, const char *from, bool force)
+check_use(struct edit *e, char *from, bool force)
 {
-    char name[BIDE_NAME_MAX + 1];
     struct deferred *d;
     int rc = admin_deferred(e->a, &d);
 
-    snprintf(name, sizeof(name), "%s", from);
     if (strcmp(from, "default") == 0 || writer_marked(e->writer, from)) {
         return REFUSE(from,
-                      "cannot be renamed: other calls, or a "
-                      "fleet, expect its name\nto make another "
-                      "policy of its rules: bide copy %s NEW",
+                      "other calls, or a fleet, expect this name\nto make "
+                      "another policy of its rules: bide copy %s NEW",
                       from);
     }
-    rc = rc ? rc : deferred_counts(d, check_deferred, name);
-    return rc || force ? rc : check_processes(e, name);
+    rc = rc ? rc : deferred_counts(d, check_deferred, from);
+    return rc || force ? rc : check_processes(e, from);
 }
 
 /* ---- the change ---- */
@@ -143,7 +137,7 @@ move_policy(struct edit *e, const struct edit_old *old, const char *to,
 }
 
 static int
-rename_policy(struct edit *e, const char *from, const char *to, bool force)
+rename_policy(struct edit *e, char *from, const char *to, bool force)
 {
     struct admin_change of_children = *e->change;
     const struct admin_setting extends = {"extends", to};
@@ -179,9 +173,9 @@ rename_policy(struct edit *e, const char *from, const char *to, bool force)
 }
 
 int
-admin_rename(struct admin *a, const struct admin_change *change,
-             const char *from, const char *to, bool force,
-             struct admin_results *out, struct faults *faults)
+admin_rename(struct admin *a, const struct admin_change *change, char *from,
+             const char *to, bool force, struct admin_results *out,
+             struct faults *faults)
 {
     struct edit e;
     int rc = edit_begin(&e, a, change, faults);

@@ -118,9 +118,7 @@ defer_call_work(struct bide_policy *p, const struct defer_rules *rules,
     bool found;
     int rc = open_queue(p->bide, &queue);
 
-    if (!rc) {
-        rc = store_work(p, queue, rules, work, &out->deferred_id, &found);
-    }
+    rc = rc ? rc : store_work(p, queue, rules, work, &out->deferred_id, &found);
     out->end = rc ? BIDE_END_NOT_STORED : BIDE_END_DEFERRED;
     out->defer_error = rc;
 }
@@ -178,9 +176,7 @@ defer_put(struct bide_policy *p, const struct bide_work *work, uint64_t *out_id,
 
     running_begin(p->bide);
     rc = open_queue_and_rules(p, &queue, &rules);
-    if (!rc) {
-        rc = store_work(p, queue, &rules, work, out_id, out_found);
-    }
+    rc = rc ? rc : store_work(p, queue, &rules, work, out_id, out_found);
     running_end(p->bide);
     return rc;
 }

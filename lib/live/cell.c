@@ -381,11 +381,10 @@ cell_take(struct live *l, const char *name, const char *scope, uint32_t *out,
     bool made;
     int rc = fill_identity(name, scope, &id);
 
-    if (!rc) {
-        rc = !*id.scope || !chain_search(l, &id, &found)
-                 ? find_or_make_cell(l, &id, &found, &made)
-                 : take_scope_cell(l, &id, &found);
-    }
+    rc = rc ? rc
+         : !*id.scope || !chain_search(l, &id, &found)
+             ? find_or_make_cell(l, &id, &found, &made)
+             : take_scope_cell(l, &id, &found);
     if (!rc) {
         *out = found.index;
         *out_incarnation = (uint32_t)found.gate & GATE_INCARNATION;

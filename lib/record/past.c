@@ -501,7 +501,7 @@ past_each_interval(struct past *p, const struct history_range *range,
     uint64_t skipped = 0; /* `out` has more if the whole file was checked */
     int rc = open_history(p);
 
-    rc = rc ? rc : renamed_read(p);
+    renamed_read(p);
     recorded.name = p->rename_count ? NULL : range->name;
     rc = rc ? rc : read_pending(p, recorded.name, out, &pending);
     if (rc) {

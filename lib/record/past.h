@@ -149,8 +149,8 @@ void past_record_until_now(struct past *p);
 /* Records that an operator woke waiting calls. */
 int past_note_wake(struct past *p, const char *name, const char *scope,
                    uint32_t calls, const char *who, uint32_t uid);
-/* Reads which policies were renamed. */
-int renamed_read(struct past *p);
+/* Reads which policies were renamed, as far as that can be read. */
+void renamed_read(struct past *p);
 /* Returns the name now of what was counted under `name`, by its version, or by
  * its time if that is 0. */
 const char *renamed_now(const struct past *p, const char *name,

@@ -25,12 +25,10 @@ read_renames(void *arg, const struct snapshot *s)
     return rc == BIDE_ENOPOLICY ? 0 : rc;
 }
 
-int
+void
 renamed_read(struct past *p)
 {
-    int rc = reader_read(p->reader, read_renames, p, NULL);
-
-    return failure_of_store(rc, p->dir, pages_why());
+    reader_read(p->reader, read_renames, p, NULL);
 }
 
 const char *
@@ -119,7 +117,7 @@ past_each_event(struct past *p, const struct history_range *of,
     uint32_t count;
     int rc = past_known(p, &known);
 
-    rc = rc ? rc : renamed_read(p);
+    renamed_read(p);
     range.name = p->rename_count ? NULL : of->name;
     count = l && !rc && !known.put_back ? cell_count(l) : 0;
     if (!rc && p->history) {

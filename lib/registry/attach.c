@@ -352,9 +352,7 @@ find_last_commit(struct bide *b, uint64_t *out_txn)
         reader_close(b->reader);
         b->reader = NULL;
         rc = reader_open(b->dir, &b->reader);
-        if (rc == 0) {
-            rc = reader_look(b->reader, &stamp);
-        }
+        rc = rc ? rc : reader_look(b->reader, &stamp);
     }
     if (rc == 0) {
         note_stamp(b, &stamp);

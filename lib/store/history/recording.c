@@ -274,9 +274,7 @@ open_recording(const char *dir, bool quick, struct recording **out)
     if (!r->dir || !r->path) {
         rc = place_failed(dir, ENOMEM);
     }
-    if (!rc) {
-        rc = take_history_lock(r, quick ? QUICK_WAIT_MS : LOCK_WAIT_MS);
-    }
+    rc = rc ? rc : take_history_lock(r, quick ? QUICK_WAIT_MS : LOCK_WAIT_MS);
     rc = rc ? rc : open_history_file(r);
     if (rc) {
         recording_end(r);

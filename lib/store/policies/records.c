@@ -271,10 +271,9 @@ link_child(struct writer *w, const char *name, const char *parent)
     }
     rc = put_sealed(w, CHILDREN, key, record_child_key("", name, key), parent,
                     strlen(parent), 0);
-    if (!rc) {
-        rc = put_sealed(w, CHILDREN, key, record_child_key(parent, name, key),
-                        NULL, 0, 0);
-    }
+    rc = rc ? rc
+            : put_sealed(w, CHILDREN, key, record_child_key(parent, name, key),
+                         NULL, 0, 0);
     return rc;
 }
 

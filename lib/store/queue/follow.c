@@ -222,9 +222,7 @@ deferred_follow(struct deferred *d)
         deferred_journal_set_state(d, JOURNAL_UNREAD);
     }
     rc = deferred_view(d);
-    if (!rc) {
-        rc = current ? read_tail(d) : read_from_start(d);
-    }
+    rc = rc ? rc : current ? read_tail(d) : read_from_start(d);
     if (rc) {
         deferred_journal_set_state(d, JOURNAL_UNREAD);
     }

@@ -8,6 +8,10 @@ family() {
     bide apply family.ini >/dev/null
 }
 
+teardown() {
+    touch down # ends what still waits for it
+}
+
 # The name that exists of two, and that its child extends it.
 one_of() {
     local name found=
@@ -37,7 +41,7 @@ print(sum(sum(r['calls'].values()) for r in json.load(sys.stdin)['rows']))"
     says "[refunds]" "attempts = 4"
     gives 0 bide log refunds --json
     json "[c['version'] for c in j['changes']] == [5, 3, 2, 1]"
-    json "j['changes'][0]['note'] == 'renamed from pay'"
+    json "j['changes'][0]['note'] == 'renamed from pay v3'"
     gives 0 bide rollback refunds 1
     gives 3 bide show pay
     gives 0 bide doctor
@@ -65,13 +69,37 @@ print(sum(sum(r['calls'].values()) for r in json.load(sys.stdin)['rows']))"
     bide exec pay -- sh -c 'touch up; until [ -e down ]; do sleep 0.01; done' 3>&- &
     until [ -e up ]; do sleep 0.01; done
     gives 1 bide rename pay refunds
-    says "pay: process" "bide" "--force" 
+    says "pay: process" "bide" "--force"
+    bide exec pay -- true # the last that asked has ended, the first one runs
+    gives 1 bide rename pay refunds
     gives 0 bide rename pay refunds --dry-run --force
     gives 0 bide get kid extends
     [ "$output" = pay ]
     gives 0 bide rename pay refunds --force
+    gives 0 bide list
+    says "pay " "not defined, so default applies: used by"
     touch down
     wait
+}
+
+@test "totals since the live state was created follow, by scope" {
+    family
+    for _ in 1 2 3; do bide exec pay -- true; done
+    bide exec pay --scope eu -- true
+    bide rename pay refunds >/dev/null
+    gives 0 bide stats refunds --json
+    json '[s["succeeded"] for s in j["sums"]] == [4]'
+    bide exec refunds -- true
+    bide exec refunds --scope us -- true
+    gives 0 bide stats refunds
+    [ "$(grep -cE '^refunds +(-|eu|us) ' <<<"$output")" = 3 ]
+    gives 0 bide stats refunds --json
+    json '[s["succeeded"] for s in j["sums"]] == [6]'
+    gives 0 bide list --all --json
+    json '[(p["name"], p["calls"]) for p in j["policies"] if p["calls"]] == [("refunds", 6)]'
+    gives 3 bide stats pay
+    gives 3 bide show pay
+    says "pay: this policy was renamed to refunds" "see: bide log refunds"
 }
 
 @test "deferred work, default and names with a history are refused" {
@@ -82,7 +110,7 @@ print(sum(sum(r['calls'].values()) for r in json.load(sys.stdin)['rows']))"
     gives 0 bide deferred drop pay --until now
     gives 1 bide rename default other
     gives 1 bide rename pay kid
-    says "exists already"
+    says "a policy has or had this name"
     gives 3 bide rename nobody other
     gives 5 bide rename pay Bad
     printf '[gone]\nattempts = 3\n' | bide apply - >/dev/null
@@ -110,7 +138,7 @@ print(sum(sum(r['calls'].values()) for r in json.load(sys.stdin)['rows']))"
     bide exec pay -- true
     bide record >/dev/null
     local from=pay to=refunds now killed=0 status
-    for i in $(seq 1 60); do
+    for i in $(seq 1 40); do
         status=0
         timeout -s KILL "0.0$((i % 4))$((i % 10))$((i % 7))" \
             "$BIDE" --dir "$DIR" rename $from $to >/dev/null 2>&1 || status=$?
