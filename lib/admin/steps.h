@@ -4,9 +4,6 @@
 
 #include "edit.h"
 
-/* change.c: sets the keys of e->settings in a policy. */
-int change_keys(struct edit *e, const char *name);
-
 /* ---- commit.c ---- */
 
 /* Stores `n` where it differs from the old policy, and adds the result; not if
