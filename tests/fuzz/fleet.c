@@ -14,7 +14,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 static void
 check_pointer(const struct etcd_pair *pair)
 {
-    static const struct host_setup nobody = {.name = "x"};
     struct pointer first, second;
     struct etcd_pair again = {.modified = pair->modified};
     char why[DOCUMENT_WHY] = "";
@@ -25,7 +24,7 @@ check_pointer(const struct etcd_pair *pair)
         }
         return;
     }
-    pointer_wants(&first, &nobody);
+    pointer_wants(&first, "x", "00", "k=v");
     again.value = pointer_write(&first);
     again.length = again.value ? strlen(again.value) : 0;
     if (again.value && (pointer_read(&again, &second, why) ||
