@@ -62,6 +62,13 @@ SECTIONS = [
         ("8 threads", "budget_8", "add_8", NS, None),
         ("2 processes", "budget_2p", "add_2p", NS, None),
     ]),
+    ("One rate, shared: a clock reading and a token, against one atomic add", [
+        ("1 thread", "turn_1", "add_1", NS, None),
+        ("2 threads", "turn_2", "add_2", NS, None),
+        ("2 processes", "turn_2p", "add_2p", NS, None),
+        ("redis, INCR and EXPIRE over its unix socket, 1 thread", "redis_turn_1", "turn_1", NS, None),
+        ("redis, INCR and EXPIRE, 2 processes", "redis_turn_2p", "turn_2p", NS, None),
+    ]),
     ("A call that succeeds at once, other libraries, against bide_run", [
         ("Tenacity (Python)", "tenacity", "run", NS, None),
         ("cockatiel: retry (Node)", "cockatiel", "run", NS, None),
