@@ -142,7 +142,7 @@ const struct command commands[] = {
      .options = EDITS | TAKES(FORCE) | TAKES(JSON) | TAKES(DRY_RUN),
      .notes = rename_notes,
      .examples = "bide rename mail letters --note \"one name in all shops\"\n"
-                 "bide rename letters mail --force --dry-run\n"},
+                 "bide rename letters mail --force\n"},
     {.name = "delete", .usage = "NAME...", .section = SECTION_POLICIES,
      .help = "delete policies; their versions are kept",
      .run = delete_command, .registry = REGISTRY_NEEDED, .least = 1, .most = -1,
