@@ -461,19 +461,19 @@ const struct command commands[] = {
                  "--guard 'failed<2%,retries<20%'\n"},
     {.name = "fleet pause", .usage = "", .section = SECTION_FLEET,
      .help = "begin no more stages by themselves",
-     .run = fleet_pause_command, .registry = REGISTRY_NEEDED,
+     .run = fleet_turn_command, .registry = REGISTRY_NEEDED,
      .options = TAKES(NOTE) | TAKES(JSON),
      .examples = "bide fleet pause\n"
                  "bide fleet pause --note \"until Monday\"\n"},
     {.name = "fleet resume", .usage = "", .section = SECTION_FLEET,
      .help = "go on with the stages; the time of this one begins again",
-     .run = fleet_resume_command, .registry = REGISTRY_NEEDED,
+     .run = fleet_turn_command, .registry = REGISTRY_NEEDED,
      .options = TAKES(NOTE) | TAKES(JSON),
      .examples = "bide fleet resume\n"
                  "bide fleet resume --json\n"},
     {.name = "fleet abort", .usage = "", .section = SECTION_FLEET,
      .help = "go back to the release before, on all hosts",
-     .run = fleet_abort_command, .registry = REGISTRY_NEEDED,
+     .run = fleet_turn_command, .registry = REGISTRY_NEEDED,
      .options = TAKES(NOTE) | TAKES(JSON),
      .examples = "bide fleet abort\n"
                  "bide fleet abort --note \"INC-311\"\n"},

@@ -104,8 +104,7 @@ command_fn init_command, backup_command, restore_command, apply_command,
     serve_command, doctor_command, top_command, wake_command,
     fleet_join_command, fleet_leave_command, fleet_push_command,
     fleet_releases_command, fleet_diff_command, fleet_follow_command,
-    fleet_rollout_command, fleet_pause_command, fleet_resume_command,
-    fleet_abort_command, fleet_status_command, fleet_hosts_command,
-    rename_command;
+    fleet_rollout_command, fleet_turn_command, fleet_status_command,
+    fleet_hosts_command, rename_command;
 
 #endif

@@ -228,46 +228,27 @@ fleet_rollout_command(struct command_line *line)
 
 /* ---- pause, resume, abort ---- */
 
-enum turn_kind { TURN_PAUSE, TURN_RESUME, TURN_ABORT };
-
-static int
-turn_pointer(struct command_line *line, enum turn_kind kind)
+int
+fleet_turn_command(struct command_line *line)
 {
-    static const char *const did[] = {"is paused", "goes on",
-                                      "is in force again"};
+    const char *word = line->command->name + strlen("fleet ");
+    bool abort = *word == 'a', pause = *word == 'p';
     struct turn t;
-    struct pointer *p = &t.next;
     int status = begin_turn(line, &t);
 
-    if (status == 0 && (kind == TURN_ABORT ? !p->before : !*p->then)) {
-        say(kind == TURN_ABORT ? "fleet: there is no release to go back to"
-                               : "fleet: no stage follows");
+    if (status == 0 && (abort ? !t.next.before : !*t.next.then)) {
+        say(abort ? "fleet: there is no release to go back to"
+                  : "fleet: no stage follows");
         status = STATUS_NO;
     } else if (status == 0) {
-        if (kind == TURN_ABORT) {
-            stage_back(p);
+        if (abort) {
+            stage_back(&t.next);
         }
-        p->paused = kind == TURN_PAUSE;
-        status = swap_pointer(&t, did[kind]);
+        t.next.paused = pause;
+        status = swap_pointer(&t, abort   ? "is in force again"
+                                  : pause ? "is paused"
+                                          : "goes on");
     }
     fleet_close(&t.f);
     return status;
-}
-
-int
-fleet_pause_command(struct command_line *line)
-{
-    return turn_pointer(line, TURN_PAUSE);
-}
-
-int
-fleet_resume_command(struct command_line *line)
-{
-    return turn_pointer(line, TURN_RESUME);
-}
-
-int
-fleet_abort_command(struct command_line *line)
-{
-    return turn_pointer(line, TURN_ABORT);
 }

@@ -158,43 +158,25 @@ print_state(const struct fleet *f, const char *state)
     }
 }
 
-/* Prints how many hosts have which release, or adds that to an array. */
+/* Prints how many hosts have which release. */
 static void
-show_releases(const struct fleet *f, struct json *array)
+print_releases(const struct fleet *f)
 {
-    uint64_t below = UINT64_MAX, highest; /* numbers plus 1 */
-    const char *before = "hosts     ";
+    const struct pointer *p = &f->look.pointer;
+    size_t now = 0, before = 0;
 
-    for (;; below = highest, before = ", ") {
-        size_t hosts = 0;
-        struct json *j;
-
-        highest = 0;
-        for (size_t i = 0; i < f->look.count; i++) {
-            uint64_t release = (uint64_t)f->look.list[i].release + 1;
-
-            if (release < below && release >= highest) {
-                hosts = release > highest ? 1 : hosts + 1;
-                highest = release;
-            }
-        }
-        if (highest == 0) {
-            break;
-        }
-        if (array) {
-            j = json_add_object(array);
-            json_put_count(j, "release", highest - 1);
-            json_put_count(j, "hosts", hosts);
-        } else if (highest > 1) {
-            printf("%s%zu %s release %u", before, hosts,
-                   hosts == 1 ? "has" : "have", (uint32_t)(highest - 1));
-        } else {
-            printf("%s%zu %s none", before, hosts, hosts == 1 ? "has" : "have");
-        }
+    for (size_t i = 0; i < f->look.count; i++) {
+        now += f->look.list[i].release == p->release;
+        before += p->before && f->look.list[i].release == p->before;
     }
-    if (!array) {
-        puts(f->look.count ? "" : "hosts     none has reported yet");
+    if (p->release) {
+        printf("hosts     %zu with release %u", now, p->release);
     }
+    if (p->before) {
+        printf(", %zu with release %u", before, p->before);
+    }
+    printf(p->release ? ", %zu others\n" : "hosts     %zu\n",
+           f->look.count - before - (p->release ? now : 0));
 }
 
 static void
@@ -202,6 +184,8 @@ print_status(const struct fleet *f)
 {
     const struct pointer *p = &f->look.pointer;
     const struct stage_look *l = &f->look;
+    static const char *const unusual[] = {"broke", "refused", "waiting",
+                                          "silent"};
 
     if (!p->release) {
         puts("no release is rolled out yet; bide fleet rollout N does that");
@@ -221,11 +205,10 @@ print_status(const struct fleet *f)
                duration_write(p->every_ms * 1000000).text, l->state[HOST_BROKE],
                p->tolerate);
     }
-    show_releases(f, NULL);
-    print_state(f, "broke");
-    print_state(f, "refused");
-    print_state(f, "waiting");
-    print_state(f, "silent");
+    print_releases(f);
+    for (size_t i = 0; i < sizeof(unusual) / sizeof(*unusual); i++) {
+        print_state(f, unusual[i]);
+    }
 }
 
 int
@@ -241,7 +224,8 @@ fleet_status_command(struct command_line *line)
                   &f.look.pointer);
         json_put_count(j, "hosts", f.look.count);
         json_put_count(j, "in_stage", f.look.in_stage);
-        show_releases(&f, json_in_array(j, "releases"));
+        json_put_count(j, "applied",
+                       f.look.state[HOST_GOOD] + f.look.state[HOST_BROKE]);
         array = json_in_array(j, "unusual");
         for (size_t i = 0; i < f.look.count; i++) {
             if (strcmp(state_word(&f, &f.look.list[i]), "ok") != 0) {

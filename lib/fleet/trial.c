@@ -137,7 +137,6 @@ struct tried {
 struct trial {
     const char *dir;
     struct trial_rules rules;
-    bool late;
     size_t count;
     struct tried *list;  /* by name */
     struct admin *admin; /* while it is open */
@@ -166,8 +165,6 @@ keep_cell(void *arg, const struct admin_cell *c)
     if (to) {
         memcpy(to->name, c->name, sizeof(to->name));
         take_counts(&c->stats, c->succeeded, &to->total);
-    }
-    if (to && !t->late) {
         take_counts(&c->now, c->now_succeeded, &to->before);
     }
     return !to && c->is_sum ? BIDE_ENOMEM : 0;
@@ -182,9 +179,11 @@ trial_begin(const char *dir, const struct trial_rules *rules, bool late)
     if (rc == 0) {
         t->dir = dir;
         t->rules = *rules;
-        t->late = late;
         rc = admin_each_cell(t->admin, NULL, ADMIN_NOW, keep_cell, t);
         admin_close(t->admin);
+    }
+    for (size_t i = 0; rc == 0 && late && i < t->count; i++) {
+        t->list[i].before.calls = 0;
     }
     if (rc) {
         trial_end(t);

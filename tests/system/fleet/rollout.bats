@@ -67,7 +67,7 @@ print(json.load(sys.stdin)["kvs"][0]["version"])'
     all_have 1 web-1 web-2 db-1
     [ "$(changes)" = 4 ]
     gives 0 on db-1 fleet status
-    says "release   2, before it 1" "all hosts" "3 of 3 hosts, 3 applied it" "fewer retries" "3 have release 2"
+    says "release   2, before it 1" "all hosts" "3 of 3 hosts, 3 applied it" "fewer retries" "3 with release 2, 0 with release 1, 0 others"
     gives 0 on db-1 fleet abort --note "INC-1"
     says "release 1 is in force again: all hosts"
     all_have 3 web-1 web-2 db-1
