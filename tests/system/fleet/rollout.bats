@@ -88,6 +88,9 @@ print(json.load(sys.stdin)["kvs"][0]["version"])'
     until_true has web-2 payments attempts 1
     gives 0 on web-1 fleet status
     says "waiting   web-3"
+    # Four times the length of the stage, in which a stage that does not wait ends.
+    until_true pointer_has web-1 '__import__("time").time() * 1000 - j["since_ms"] > 4000'
+    pointer_has web-1 'j["percent"] == 0'
     gives 0 on web-1 fleet pause --note "until Monday"
     says "release 2 is paused: web-2,web-3; then 100%, every 1s (paused)"
     follow web-3
