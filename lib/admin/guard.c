@@ -201,9 +201,9 @@ admin_reset_rate(struct admin *a, const struct policy *p, const char *name,
             break;
         }
         if (i == 0) {
-            rate_reset(&limits->rate);
+            memset(&limits->rate, 0, sizeof(limits->rate));
         } else {
-            hint_reset(&limits->hint);
+            atomic_store(&limits->hint.until, 0);
         }
         cell_announce(cell_at(l, index));
         live_ring(l);

@@ -1,10 +1,11 @@
-/* Layout of the words: `cut` is the time in ns plus 1, times 2, plus 1 after
- * the first throttle; before that it is when the measuring began.  `meter` is
- * the number of the half second, in 40 bits, above its responses, in 24.
+/* Layout of the words: `cut` is the time in ns, above the bits CUT, set after
+ * the first throttle, and BEGUN; without CUT it is when the measuring began.
+ * `meter` is the number of the half second, in 40 bits, above its responses,
+ * in 24.
  *
  * Example, measured from 0, the first response throttled at 0.5 s: one response
  * in half a second is 2 per second, smoothed 0.8 x 2 = 1.6; most is 1.6, cut
- * 1000000003, the rate 0.7 x 1.6 = 1.12 per second.
+ * 2000000003, the rate 0.7 x 1.6 = 1.12 per second.
  *
  * The formulas and numbers are those of the SDKs: botocore/retries/adaptive.py,
  * bucket.py and throttling.py; DefaultRateLimiter of aws-sdk-js-v3.
@@ -24,6 +25,7 @@
 #define SMOOTH 0.8   /* weight of the last half second */
 #define HIGHEST 1e12 /* a rate above this is garbage */
 #define HALF_NS 500000000ull
+enum { CUT = 1, BEGUN = 2 };
 
 double
 adapt_read(const _Atomic uint64_t *word, double other)
@@ -54,18 +56,6 @@ adapt_grown(double most, double since_s)
 
 /* ---- the time of the last cut ---- */
 
-static uint64_t
-pack_cut(uint64_t at_ns, bool cut)
-{
-    return (at_ns + 1) << 1 | cut;
-}
-
-static uint64_t
-unpack_cut(uint64_t word)
-{
-    return (word >> 1) - 1;
-}
-
 /* Reads `cut`.  A time that is ahead is garbage, or of another core's clock; it
  * becomes now. */
 static uint64_t
@@ -73,8 +63,8 @@ read_cut(struct rate_words *w, uint64_t now_ns)
 {
     uint64_t seen = atomic_load(&w->cut);
 
-    while (unpack_cut(seen) > now_ns) {
-        uint64_t now = pack_cut(now_ns, seen & 1);
+    while (seen >> 2 > now_ns) {
+        uint64_t now = now_ns << 2 | BEGUN | (seen & CUT);
 
         if (atomic_compare_exchange_weak(&w->cut, &seen, now)) {
             return now;
@@ -88,15 +78,13 @@ adapt_begin(struct rate_words *w, uint64_t now_ns)
 {
     uint64_t none = 0;
 
-    if (atomic_load_explicit(&w->cut, memory_order_relaxed) == 0) {
-        atomic_compare_exchange_strong(&w->cut, &none, pack_cut(now_ns, false));
-    }
+    atomic_compare_exchange_strong(&w->cut, &none, now_ns << 2 | BEGUN);
 }
 
 bool
 adapt_has_cut(const struct rate_words *w)
 {
-    return atomic_load_explicit(&w->cut, memory_order_relaxed) & 1;
+    return atomic_load_explicit(&w->cut, memory_order_relaxed) & CUT;
 }
 
 /* ---- reports ---- */
@@ -130,25 +118,24 @@ static bool
 take_cut(enum rate_adapt how, struct rate_words *w, uint64_t seen,
          uint64_t began_ns, uint64_t now_ns)
 {
-    uint64_t next = pack_cut(now_ns, true);
+    bool may = how == ADAPT_AWS || !(seen & CUT) || began_ns > seen >> 2;
 
-    if (how == ADAPT_AWS) {
-        atomic_store(&w->cut, next);
-        return true;
+    while (may && !atomic_compare_exchange_strong(&w->cut, &seen,
+                                                  now_ns << 2 | BEGUN | CUT)) {
+        may = how == ADAPT_AWS;
     }
-    return (!(seen & 1) || began_ns > unpack_cut(seen)) &&
-           atomic_compare_exchange_strong(&w->cut, &seen, next);
+    return may;
 }
 
 double
 adapt_report(const struct rate_rules *r, struct rate_words *w, double pace,
              bool throttled, uint64_t began_ns, uint64_t now_ns)
 {
-    uint64_t cut = read_cut(w, now_ns), at = unpack_cut(cut);
+    uint64_t cut = read_cut(w, now_ns), at = cut >> 2;
     double measured = count_response(w, at, now_ns), rate, most;
 
     if (throttled && take_cut(r->adapt, w, cut, began_ns, now_ns)) {
-        most = cut & 1 && pace < measured ? pace : measured;
+        most = cut & CUT && pace < measured ? pace : measured;
         adapt_write(&w->most, most);
         rate = BETA * most;
     } else {
@@ -167,5 +154,5 @@ bool
 adapt_is_sound(const struct rate_words *w, uint64_t now_ns)
 {
     return adapt_read(&w->most, -1) >= 0 && adapt_read(&w->measured, -1) >= 0 &&
-           atomic_load(&w->cut) >> 1 <= now_ns + AHEAD_MS * MS;
+           atomic_load(&w->cut) >> 2 <= now_ns + AHEAD_MS * MS;
 }

@@ -39,9 +39,9 @@ ask_limits(const struct policy *p, struct guard *g, bool past_hint,
 {
     if (g->hint && !past_hint && p->hint.mode != RETRY_AFTER_IGNORE &&
         hint_until(g->hint, now_ns, p->hint.max_ns)) {
-        *out_at_ns =
-            hint_turn(g->hint, g->rate ? rate_each_ns(&p->rate, g->rate) : 0,
-                      p->hint.spread_ns, now_ns, p->hint.max_ns);
+        *out_at_ns = hint_turn(
+            g->hint, g->rate ? rate_look(&p->rate, g->rate, now_ns).each_ns : 0,
+            p->hint.spread_ns, now_ns, p->hint.max_ns);
         return BIDE_BY_HINT;
     }
     if (g->rate) {

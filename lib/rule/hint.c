@@ -21,7 +21,6 @@ hint_hold(struct hint_words *w, uint64_t until_ns, uint64_t now_ns,
     until_ns = smaller_ns(until_ns, latest);
     while (until_ns > now_ns && (seen < until_ns || seen > latest)) {
         if (atomic_compare_exchange_weak(&w->until, &seen, until_ns)) {
-            atomic_store(&w->since, now_ns);
             atomic_store(&w->waiting, 0);
             return;
         }
@@ -50,19 +49,11 @@ hint_turn(struct hint_words *w, uint64_t each_ns, uint64_t spread_ns,
     if (each_ns) {
         after = number % 1000000 * each_ns;
     } else {
-        if (spread_ns == 0) {
-            spread_ns = (until - atomic_load(&w->since)) / 10;
-        }
+        spread_ns = spread_ns ? spread_ns : (until - now_ns) / 10;
         /* Multiples of the golden ratio divide a length evenly, however many
          * they are. */
         after = (uint64_t)((double)(number * 0x9e3779b97f4a7c15ull >> 11) *
                            0x1p-53 * (double)spread_ns);
     }
     return smaller_ns(until + after, latest);
-}
-
-void
-hint_reset(struct hint_words *w)
-{
-    atomic_store(&w->until, 0);
 }

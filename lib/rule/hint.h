@@ -20,11 +20,8 @@ uint64_t hint_until(const struct hint_words *w, uint64_t now_ns,
 /* The same for a call that is going to wait: each is given its own time, so
  * that they come back one after another.  Each is each_ns after the last one;
  * if that is 0, all are within spread_ns; if that is 0 as well, within a tenth
- * of the time for which the server asked. */
+ * of the time until then. */
 uint64_t hint_turn(struct hint_words *w, uint64_t each_ns, uint64_t spread_ns,
                    uint64_t now_ns, uint64_t max_ns);
-
-/* Ends the hold. */
-void hint_reset(struct hint_words *w);
 
 #endif

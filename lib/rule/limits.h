@@ -24,9 +24,8 @@ struct rate_words {
 /* One cache line. */
 struct hint_words {
     _Atomic uint64_t until;   /* no attempt before this time */
-    _Atomic uint64_t since;   /* when that was set */
     _Atomic uint64_t waiting; /* calls that were told to wait, since then */
-    uint64_t spare[5];
+    uint64_t spare[6];
 };
 
 /* One cache line. */

@@ -11,6 +11,9 @@
  * before, and then the rate.  A process that is killed in between has changed
  * nothing, and the next one does both.
  *
+ * A process that was stopped for more than AHEAD_MS after it read its clock may
+ * find a full bucket: it cannot tell that from garbage.
+ *
  * Waiting calls are given different times, one token apart, within LOOK_NS:
  * else all of them would wake for each token. */
 #include "rate.h"
@@ -34,6 +37,8 @@ struct bucket {
     uint32_t then_ms;
     double level;    /* now */
     bool is_renewed; /* must be stored with the time of now */
+    bool is_early;   /* others have stored a later time, which stays: else what
+                        came since now would be counted twice */
 };
 
 /* ---- reading ---- */
@@ -75,8 +80,9 @@ read_level(struct bucket *b, uint64_t word, uint64_t now_ns)
     double age_s = age_ms / 1e3 + (double)(now_ns % MS) / 1e9;
     double then = unpack_level(word);
 
-    if (age_ms > UINT32_MAX - AHEAD_MS) {
-        age_s = 0; /* the clock of another core */
+    b->is_early = age_ms > UINT32_MAX - AHEAD_MS;
+    if (b->is_early) {
+        age_s = 0;
     }
     if (word == 0) {
         then = b->adapts ? 0 : b->burst;
@@ -114,8 +120,11 @@ pack_level(const struct bucket *b, double change, bool renewed, uint64_t now_ns)
     float level;
 
     if (renewed || b->is_renewed) {
-        ms = (uint32_t)(now_ns / MS);
-        then = b->level + change - b->rate * (double)(now_ns % MS) / 1e9;
+        then = b->level + change;
+        if (!b->is_early) {
+            ms = (uint32_t)(now_ns / MS);
+            then -= b->rate * (double)(now_ns % MS) / 1e9;
+        }
     }
     level = (float)then;
     memcpy(&bits, &level, sizeof(bits));
@@ -130,7 +139,7 @@ change_pace(struct rate_words *w, struct bucket b, double before, double burst,
             double pace, uint64_t now_ns)
 {
     uint64_t seen = atomic_load(&w->tokens), next;
-    struct bucket after = {.rate = pace};
+    struct bucket after;
 
     b.rate = before;
     do {
@@ -138,6 +147,8 @@ change_pace(struct rate_words *w, struct bucket b, double before, double burst,
             break; /* full before and after */
         }
         read_level(&b, seen, now_ns);
+        after = b;
+        after.rate = pace;
         after.level = fmin(b.level, burst);
         next = pack_level(&after, 0, true, now_ns);
     } while (!atomic_compare_exchange_weak(&w->tokens, &seen, next));
@@ -273,14 +284,6 @@ rate_report(const struct rate_rules *r, struct rate_words *w, bool throttled,
     }
 }
 
-uint64_t
-rate_each_ns(const struct rate_rules *r, const struct rate_words *w)
-{
-    struct bucket b = read_rate(r, w);
-
-    return b.is_free ? 0 : (uint64_t)(fmin(1 / b.rate, LONGEST_S) * 1e9);
-}
-
 struct rate_look
 rate_look(const struct rate_rules *r, const struct rate_words *w,
           uint64_t now_ns)
@@ -290,6 +293,8 @@ rate_look(const struct rate_rules *r, const struct rate_words *w,
 
     return (struct rate_look){
         .per_s = b.is_free ? INFINITY : b.rate,
+        .each_ns =
+            b.is_free ? 0 : (uint64_t)(1e9 * fmin(1 / b.rate, LONGEST_S)),
         .tokens = fmax(b.level, 0),
         .burst = b.burst,
         .is_learned = b.adapts && adapt_has_cut(w),
@@ -298,10 +303,4 @@ rate_look(const struct rate_rules *r, const struct rate_words *w,
                       adapt_read(&w->pace, -1) < 0 ||
                       (b.adapts && !adapt_is_sound(w, now_ns)),
     };
-}
-
-void
-rate_reset(struct rate_words *w)
-{
-    memset(w, 0, sizeof(*w));
 }

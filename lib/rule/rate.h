@@ -35,21 +35,16 @@ void rate_return(const struct rate_rules *r, struct rate_words *w,
 void rate_report(const struct rate_rules *r, struct rate_words *w,
                  bool throttled, uint64_t began_ns, uint64_t now_ns);
 
-/* Returns the time in which a token comes; 0: nothing waits yet. */
-uint64_t rate_each_ns(const struct rate_rules *r, const struct rate_words *w);
-
 /* What operators see. */
 struct rate_look {
     double per_s;         /* tokens that come; INFINITY: nothing waits yet */
     double tokens, burst; /* in the bucket, and how many it holds */
+    uint64_t each_ns;     /* between two; 0: nothing waits yet */
     bool is_learned;      /* lowered by a throttle outcome, and raised again */
     bool is_damaged;      /* impossible words.  Calls wait no longer than the
                              rules' own rate would have them wait */
 };
 struct rate_look rate_look(const struct rate_rules *r,
                            const struct rate_words *w, uint64_t now_ns);
-
-/* Fills the bucket and forgets the learned rate. */
-void rate_reset(struct rate_words *w);
 
 #endif

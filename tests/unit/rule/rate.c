@@ -232,7 +232,8 @@ enum { THREADS = 3, TAKES = 200000 };
 struct race {
     struct policy *p;
     struct rate_words w;
-    _Atomic uint64_t clock_ns; /* goes on by each question */
+    _Atomic uint64_t clock_ns; /* goes on by each question; 0.3 s in all, as a
+                                  thread may be a second late */
     _Atomic uint64_t through;
 };
 
@@ -243,7 +244,7 @@ take_many(void *arg)
     uint64_t at;
 
     for (int i = 0; i < TAKES; i++) {
-        uint64_t now = atomic_fetch_add(&r->clock_ns, 5000);
+        uint64_t now = atomic_fetch_add(&r->clock_ns, 500);
 
         if (rate_take(&r->p->rate, &r->w, 1, MANDATORY, now, &at)) {
             atomic_fetch_add(&r->through, 1);
@@ -255,7 +256,7 @@ take_many(void *arg)
 static void
 threads_together_never_get_more_than_the_rate(void **state)
 {
-    struct race r = {.p = compiled("rate=own\nrate_limit=50000/s\n"
+    struct race r = {.p = compiled("rate=own\nrate_limit=500000/s\n"
                                    "rate_burst=10"),
                      .clock_ns = TIME0};
     pthread_t threads[THREADS];
@@ -268,8 +269,10 @@ threads_together_never_get_more_than_the_rate(void **state)
     for (int i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
     }
-    bound = 10 + 50000 * (double)(r.clock_ns - TIME0) / 1e9;
-    assert_true((double)r.through <= bound);
+    bound = 10 + 500000 * (double)(r.clock_ns - TIME0) / 1e9;
+    if ((double)r.through > bound) {
+        fail_msg("%.0f of at most %.0f", (double)r.through, bound);
+    }
     assert_true((double)r.through >= bound * 0.98);
     policy_free(r.p);
 }
