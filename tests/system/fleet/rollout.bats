@@ -66,6 +66,8 @@ print(json.load(sys.stdin)["kvs"][0]["version"])'
     until_true has web-2 payments attempts 1
     all_have 1 web-1 web-2 db-1
     [ "$(changes)" = 4 ]
+    gives 0 on web-2 metrics
+    says 'bide_fleet_info{host="web-2",release="2",stage="0"} 1'
     gives 0 on db-1 fleet status
     says "release   2, before it 1" "all hosts" "3 of 3 hosts, 3 applied it" "fewer retries" "3 with release 2, 0 with release 1, 0 others"
     gives 0 on db-1 fleet abort --note "INC-1"
