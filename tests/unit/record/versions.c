@@ -1,5 +1,7 @@
 /* Each call is counted once, under the version that was in force, also when
  * nothing was recorded before versions changed.  The test moves the clocks. */
+#include <errno.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -210,10 +212,12 @@ start_service(struct scene *s)
     return v;
 }
 
+/* A service may be killed before it is asked: then it does not answer either. */
 static void
 ask(const struct service *v, int calls)
 {
-    assert_int_equal(write(v->to, &calls, sizeof(calls)), sizeof(calls));
+    assert_true(write(v->to, &calls, sizeof(calls)) == sizeof(calls) ||
+                errno == EPIPE);
 }
 
 /* Returns false if the service was killed instead. */
@@ -561,5 +565,6 @@ main(void)
         CLOCKED(a_number_is_not_used_again_after_an_older_registry),
     };
 
+    signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
