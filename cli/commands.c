@@ -248,6 +248,13 @@ const struct command commands[] = {
      .options = TAKES(SCOPE) | TAKES(JSON),
      .examples = "bide rate payments\n"
                  "bide rate payments reset\n"},
+    {.name = "limit", .usage = "NAME [reset]", .section = SECTION_LIVE,
+     .help = "show the places of a limit, or free them",
+     .counts = true,
+     .run = limit_command, .registry = REGISTRY_NEEDED, .least = 1, .most = 2,
+     .options = TAKES(SCOPE) | TAKES(JSON),
+     .examples = "bide limit payments\n"
+                 "bide limit payments --json\n"},
     {.name = "pause", .usage = "NAME...", .section = SECTION_LIVE,
      .help = "refuse new calls of policies",
      .run = pause_command, .registry = REGISTRY_NEEDED, .least = 1, .most = -1,

@@ -196,7 +196,7 @@ _bide_values() {
 }
 
 # Commands of two words have a point between them.
-_bide_commands='init apply validate export list show get set unset edit copy rename delete log rollback diff backup restore preview simulate calls wake breaker budget rate pause resume top stats record audit check metrics serve doctor deferred.put deferred.list deferred.show deferred.stats deferred.requeue deferred.drop deferred.repair deferred.replay deferred.work exec outcome try fleet.join fleet.leave fleet.push fleet.releases fleet.diff fleet.rollout fleet.pause fleet.resume fleet.abort fleet.status fleet.hosts fleet.follow help version'
+_bide_commands='init apply validate export list show get set unset edit copy rename delete log rollback diff backup restore preview simulate calls wake breaker budget rate limit pause resume top stats record audit check metrics serve doctor deferred.put deferred.list deferred.show deferred.stats deferred.requeue deferred.drop deferred.repair deferred.replay deferred.work exec outcome try fleet.join fleet.leave fleet.push fleet.releases fleet.diff fleet.rollout fleet.pause fleet.resume fleet.abort fleet.status fleet.hosts fleet.follow help version'
 _bide_keys='description extends importance paused attempts max_elapsed deadline attempt_timeout reset_after useful_time wait wait_initial wait_min wait_max wait_max_holds wait_factor wait_increment wait_power wait_chain wait_jitter free_retries retry_after retry_after_growth retry_after_max retry_after_spread retry_after_holds retry_on never_on success_on throttle_on throttle_wait_initial throttle_wait_max budget budget_kind budget_capacity budget_cost budget_timeout_cost budget_throttle_cost budget_charge budget_deposit budget_refund budget_refill budget_threshold budget_reserve budget_ratio budget_earn budget_min_rate budget_window breaker breaker_failure_rate breaker_consecutive breaker_slow_after breaker_slow_rate breaker_judge breaker_ignore breaker_window breaker_min_calls breaker_min_processes breaker_open_for breaker_open_factor breaker_open_max breaker_probes breaker_probe_failures breaker_probe_timeout breaker_wait breaker_ramp limit limit_places limit_wait limit_reserve rate rate_limit rate_burst rate_wait rate_reserve rate_adapt rate_min hedge_after hedge_max defer_wait defer_wait_max defer_jitter defer_expire defer_attempts defer_max defer_lease warn_retry_rate warn_failed_rate warn_p95 warn_breaker crit_retry_rate crit_failed_rate crit_p95 crit_breaker warn_window warn_min_calls'
 # Options that take a value.
 _bide_valued=' --dir --version --live --group --operators --note --if-version --for --layer --since --until --by --kind --every --on-change --keep-minutes --keep-hours --keep-size --attempts --policy --script --random --calls --fail --outcome --latency --fail-latency --after --retry-after --wait --max --jitter --timeout --deadline --success-on --scope --seed --error --exec --jobs --type --key --keep-env --as --sort --most --listen --output --name --prefix --label --local --cacert --cert --token-file --hosts --percent --then --guard --tolerate '
@@ -300,6 +300,10 @@ _bide_choose() {
         operands=_bide_names_then_states
         ;;
     'rate')
+        options='--json --scope --dir --help'
+        operands=_bide_names_then_states
+        ;;
+    'limit')
         options='--json --scope --dir --help'
         operands=_bide_names_then_states
         ;;

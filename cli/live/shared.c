@@ -90,20 +90,21 @@ static int
 reset_parts(struct command_line *line, const struct shared_view *v,
             const struct policy *p, const struct counts *parts)
 {
+    const char *full = v->kind == GROUP_LIMIT ? "free" : "full";
+
     for (size_t i = 0; i < parts->count; i++) {
         const struct count *part = &parts->list[i];
         int rc = v->reset(line->registry, p, p->name, part->cell.scope);
 
         if (rc == BIDE_ENOPOLICY) {
-            printf("%s: no process has used it yet: it is full\n", p->name);
+            printf("%s: no process has used it yet: it is %s\n", p->name, full);
             break;
         }
         if (rc) {
             return say_failure(rc, p->name);
         }
-        printf("%s%s%s: full, was at %s\n", p->name,
-               *part->cell.scope ? " " : "",
-               *part->cell.scope ? guard_scope(part->cell.scope) : "",
+        printf("%s%s%s: %s, was at %s\n", p->name, *part->cell.scope ? " " : "",
+               *part->cell.scope ? guard_scope(part->cell.scope) : "", full,
                v->write_level(&part->guard).text);
     }
     return STATUS_DONE;

@@ -369,6 +369,17 @@ put_budget(struct json *j, const struct policy *p, const struct admin_guard *g)
 }
 
 static void
+put_limit(struct json *j, const struct policy *p, const struct admin_guard *g)
+{
+    if (strcmp(p->limit.group, "none") != 0) {
+        j = json_in_object(j, "limit");
+        json_put_text(j, "group", p->limit.group);
+        json_put_count(j, "used", g->places_used);
+        json_put_count(j, "places", p->limit.places);
+    }
+}
+
+static void
 put_rate(struct json *j, const struct policy *p, const struct admin_guard *g)
 {
     if (!g->has_rate && p->hint.holds == HINT_HOLDS_CALL) {
@@ -400,6 +411,7 @@ guard_put(struct json *j, const struct policy *p, const struct admin_guard *g)
     }
     put_breaker(j, p, g);
     put_budget(j, p, g);
+    put_limit(j, p, g);
     put_rate(j, p, g);
 }
 

@@ -11,6 +11,7 @@
 #include "rule/breaker.h"
 #include "rule/budget.h"
 #include "rule/hint.h"
+#include "rule/place.h"
 #include "inside.h"
 
 /* Finds the cell of a name and scope; of a group, which has no scope, if
@@ -94,6 +95,10 @@ view_rate(struct admin *a, const struct policy *p, const char *name,
     uint64_t now = clock_monotonic_ns(), until;
     struct limits limits;
 
+    if (strcmp(p->limit.group, "none") != 0) {
+        read_limits(a, p->limit.group, name, scope, &limits);
+        out->places_used = place_used(limits.slot);
+    }
     out->has_rate = strcmp(p->rate.group, "none") != 0;
     if (out->has_rate) {
         read_limits(a, p->rate.group, name, scope, &limits);
@@ -176,6 +181,25 @@ admin_reset_budget(struct admin *a, const struct policy *p, const char *name,
 
     if (!rc) {
         budget_reset(&g.guard);
+    }
+    return rc;
+}
+
+int
+admin_reset_limit(struct admin *a, const struct policy *p, const char *name,
+                  const char *scope)
+{
+    struct limits *limits;
+    struct live *l;
+    uint32_t index;
+    int rc = find_cell(a, p->limit.group, name, scope, &l, &index);
+
+    limits = rc ? NULL : cell_limits(l, index);
+    rc = check_reset(a, rc || limits ? rc : BIDE_EFULL, name, scope);
+    if (!rc) {
+        place_reset(&limits->places, limits->slot);
+        cell_announce(cell_at(l, index));
+        live_ring(l);
     }
     return rc;
 }

@@ -28,6 +28,7 @@ struct admin_guard {
     bool budget_damaged;
     double budget_level;     /* 0..1: filled (tokens), left (ratio) */
     uint64_t budget_refused; /* retries, since the live state began */
+    uint32_t places_used;    /* of the limit */
     bool has_rate;
     struct rate_look rate;
     uint64_t held_ns; /* how long a server's wait still holds all calls */
@@ -43,6 +44,8 @@ void admin_guard(struct admin *a, const struct policy *p, const char *name,
 int admin_reset_breaker(struct admin *a, const char *name, const char *scope);
 int admin_reset_budget(struct admin *a, const struct policy *p,
                        const char *name, const char *scope);
+int admin_reset_limit(struct admin *a, const struct policy *p, const char *name,
+                      const char *scope); /* frees all places */
 int admin_reset_rate(struct admin *a, const struct policy *p, const char *name,
                      const char *scope);
 

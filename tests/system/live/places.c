@@ -481,6 +481,25 @@ no_place_is_held_between_two_attempts(void **state)
     bide_call_abandon(&c);
 }
 
+static void
+the_command_frees_the_places_that_are_held(void **state)
+{
+    struct scene *s = *state;
+    struct bide_call lost, c, other;
+
+    process_registry(s, ALL("1"));
+    assert_int_equal(try_place(s, &lost), BIDE_GO);
+    assert_int_equal(places_in_use(s), 1);
+    BIDE(s, "limit", "must", "reset");
+    assert_int_equal(try_place(s, &c), BIDE_GO);
+    BIDE(s, "limit", "must", "--json");
+    assert_int_equal(bide_step_ended(&c, bide_ok()), BIDE_DONE);
+    get_place(s);
+    assert_int_equal(bide_step_ended(&lost, bide_ok()), BIDE_DONE);
+    assert_int_equal(try_place(s, &other), BIDE_GO);
+    bide_step_ended(&other, bide_ok());
+}
+
 /* ---- changes and event loops ---- */
 
 static void
@@ -547,6 +566,7 @@ main(void)
         SCENE(a_holder_in_another_pid_namespace_is_known_to_live_and_to_die),
         SCENE(a_forked_child_does_not_give_the_place_of_its_parent),
         SCENE(no_place_is_held_between_two_attempts),
+        SCENE(the_command_frees_the_places_that_are_held),
         SCENE(more_places_let_a_waiting_call_go),
         SCENE(an_event_loop_is_woken_for_a_place),
     };
