@@ -84,7 +84,7 @@ def check_programs(page):
 
 
 # The headers with the numbers of bide(7).
-HEADERS = ("admin/backup.h", "live/cell.h", "live/layout.h", "policy/policy.h", 
+HEADERS = ("admin/backup.h", "live/cell.h", "live/layout.h", "live/process.h", "policy/policy.h",
            "store/history/history_form.h", "store/policies/record.h", "store/queue/record.h")
 
 

@@ -19,6 +19,12 @@ retry_on = any
 wait_initial = 10ms
 budget = own
 breaker = on
+limit = own
+limit_places = 100
+rate = own
+rate_limit = 1000/s
+rate_burst = 100
+rate_wait = 1s
 [mail]
 importance = postponable
 retry_on = any
