@@ -174,22 +174,6 @@ BIDE_API uint64_t bide_policy_generation(struct bide_policy *p);
 
 /* ---- blocking ---- */
 
-/* How a call ended. */
-struct bide_result {
-    enum bide_verdict verdict;    /* BIDE_UNFINISHED: the rest is not valid */
-    enum bide_reason reason;
-    enum bide_end end;            /* with BIDE_EXHAUSTED and BIDE_REFUSED */
-    uint32_t attempts;            /* attempts made; 0 is possible */
-    struct bide_outcome outcome;  /* of the last attempt; all 0 without one */
-    uint64_t elapsed_ns;          /* from start to end of the call; with one
-                                     attempt, its latency */
-    uint64_t slept_ns;            /* the part of it between attempts */
-    uint64_t ask_again_ns;        /* BIDE_REFUSED: time from which a call may
-                                     be allowed again; 0: not known */
-    uint64_t deferred_id;         /* BIDE_END_DEFERRED with work: its id */
-    int defer_error;              /* BIDE_END_NOT_STORED: a BIDE_E code */
-};
-
 /* The attempt in progress. */
 struct bide_attempt {
     uint32_t number;      /* 1 is the first */
@@ -252,6 +236,14 @@ BIDE_API void bide_call_set_deadline_ns(struct bide_call *c,
                                         uint64_t deadline_ns);
 BIDE_API void bide_call_set_data(struct bide_call *c, void *data);
 BIDE_API void *bide_call_data(const struct bide_call *c);
+
+/* Lets calls that are begun with `c` be hedged, as hedge_after of the policy
+ * says, but only in steps.  The memory is used until a call ends; NULL: no
+ * hedges, as after bide_call_init. */
+struct bide_hedges {
+    uint64_t opaque[32];
+};
+BIDE_API void bide_call_set_hedges(struct bide_call *c, struct bide_hedges *h);
 
 /* Gives the call its work, a copy, before it begins or while it runs, in place
  * of earlier work; NULL removes it.  The next call gets the work of one that is
@@ -347,6 +339,7 @@ enum bide_next {
                          readable, call bide_step_resume */
     BIDE_RUNNING = 3, /* an attempt is in progress: at its end, call
                          bide_step_ended */
+    BIDE_HEDGE = 4, /* as BIDE_GO, beside others: see bide_call_set_hedges */
 };
 
 struct bide_watch;
@@ -366,13 +359,19 @@ BIDE_API enum bide_next bide_step_ended(struct bide_call *c,
 BIDE_API enum bide_next bide_step_ended_by(struct bide_call *c,
                                            const struct bide_outcome *o);
 
+/* Ends the attempt with this number, of those in progress.  If the others go on
+ * it returns BIDE_RUNNING; else the caller ends and does not report them. */
+BIDE_API enum bide_next bide_step_ended_number(struct bide_call *c,
+                                               uint32_t number,
+                                               const struct bide_outcome *o);
+
 /* Gives an attempt in progress, that was begun without a watch, the watch of
  * its waits.  Otherwise it does nothing. */
 BIDE_API void bide_step_set_watch(struct bide_call *c, struct bide_watch *w);
 
 /* Decides a waiting call again.  Before its time it returns BIDE_WAIT again;
- * while an attempt is in progress it returns BIDE_RUNNING.  BIDE_GO is returned
- * once for each attempt. */
+ * while an attempt is in progress it returns BIDE_RUNNING, or BIDE_HEDGE.  It
+ * returns BIDE_GO and BIDE_HEDGE once for each attempt. */
 BIDE_API enum bide_next bide_step_resume(struct bide_call *c);
 
 /* Sleeps until the call no longer waits or a signal handler has run, and
@@ -383,7 +382,8 @@ BIDE_API enum bide_next bide_step_wait(struct bide_call *c);
 
 /* Returns the time at which a waiting call must be resumed: at most 5 s after
  * the last time, because a change may not have been announced.  While an
- * attempt is in progress, returns its deadline.  UINT64_MAX: never. */
+ * attempt is in progress, returns its deadline; with hedges the earliest, or
+ * the time of the next hedge: call bide_step_resume.  UINT64_MAX: never. */
 BIDE_API uint64_t bide_step_deadline_ns(const struct bide_call *c);
 
 /* Returns the time at which a waiting call makes its next attempt, unless its

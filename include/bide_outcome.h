@@ -182,6 +182,22 @@ enum bide_verdict { BIDE_VERDICTS(BIDE_ENUMERATOR) };
 enum bide_reason { BIDE_REASONS(BIDE_ENUMERATOR) };
 enum bide_end { BIDE_ENDS(BIDE_ENUMERATOR) };
 
+/* How a call ended. */
+struct bide_result {
+    enum bide_verdict verdict;    /* BIDE_UNFINISHED: the rest is not valid */
+    enum bide_reason reason;
+    enum bide_end end;            /* with BIDE_EXHAUSTED and BIDE_REFUSED */
+    uint32_t attempts;            /* attempts made; 0 is possible */
+    struct bide_outcome outcome;  /* of the last attempt; all 0 without one */
+    uint64_t elapsed_ns;          /* from start to end of the call; with one
+                                     attempt, its latency */
+    uint64_t slept_ns;            /* the part of it between attempts */
+    uint64_t ask_again_ns;        /* BIDE_REFUSED: time from which a call may
+                                     be allowed again; 0: not known */
+    uint64_t deferred_id;         /* BIDE_END_DEFERRED with work: its id */
+    int defer_error;              /* BIDE_END_NOT_STORED: a BIDE_E code */
+};
+
 /* Return the name of a value, a static string; "unknown" for other numbers. */
 BIDE_API const char *bide_verdict_name(enum bide_verdict verdict);
 BIDE_API const char *bide_reason_name(enum bide_reason reason);

@@ -15,6 +15,7 @@
 #include "rule/draw.h"
 #include "defer.h"
 #include "guard.h"
+#include "hedge.h"
 #include "wait.h"
 
 _Static_assert(sizeof(struct bide_call) == 512, "as promised");
@@ -210,6 +211,7 @@ call_init(struct call *k)
     k->deadline_ns = 0;
     k->data = NULL;
     k->work = NULL;
+    k->hedges = NULL;
     k->result.verdict = BIDE_UNFINISHED;
     k->attempt.reserved = 0;
 }
@@ -369,7 +371,11 @@ prepare_attempt(struct call *k, const struct bide *b)
                                 &k->attempt);
     }
     if (k->exact) {
+        k->machine.hedges = k->rules ? k->hedges : NULL;
         machine_started(&k->machine, registry_now_ns(b));
+    }
+    if (k->exact && k->machine.hedges) {
+        hedge_prepare(k);
     }
 }
 
@@ -452,7 +458,7 @@ decide_after_attempt(struct call *k, struct bide_outcome o, uint64_t now_ns,
     guard_used(k, g, now_ns);
     guard_report_budget(k, false);
     fine = says == MACHINE_DONE && m->verdict == BIDE_SUCCEEDED;
-    if (fine && m->attempts > 1) {
+    if (fine && k->attempt.number > 1) {
         count_again(k->policy, took_ns);
     } else {
         count_attempt(k->policy, fine, took_ns);
@@ -465,6 +471,14 @@ decide_after_attempt(struct call *k, struct bide_outcome o, uint64_t now_ns,
     }
     if (says == MACHINE_WAIT) {
         return wait_begin(k, now_ns);
+    }
+    if (says == MACHINE_GO) {
+        hedge_describe(k); /* one of those that still run */
+        return BIDE_RUNNING;
+    }
+    if (m->hedges && m->hedges->number > m->hedges->first &&
+        (fine || m->verdict == BIDE_REJECTED)) {
+        count_add(k->policy, COUNTER_HEDGES_WON, 1);
     }
     call_finish(k, now_ns);
     return BIDE_DONE;
@@ -479,6 +493,9 @@ end_attempt_at(struct call *k, struct bide_outcome o, uint64_t end_ticks)
     uint64_t took = clock_between_ns(b->scale, k->ticks, end_ticks);
     uint64_t now;
 
+    if (k->exact && k->machine.hedges) { /* k->ticks is of another attempt */
+        took = registry_now_ns(b) - k->machine.attempt_ns;
+    }
     PROBE_AFTER(attempt, k->policy, k->attempt.number, o, took);
     if (b->hooked && b->hooks.after_attempt) {
         b->hooks.after_attempt(b->hooks.arg, (struct bide_call *)k, &k->attempt,

@@ -25,6 +25,7 @@ struct call {
     uint64_t deadline_ns;   /* of the caller; 0: none */
     void *data;             /* of the caller */
     struct bide_work *work; /* a copy; NULL: none */
+    struct hedges *hedges;  /* of the caller; NULL: no hedges */
     struct bide_result result;
     struct bide_attempt attempt;
     struct rules *rules; /* a reference; NULL until the rules are needed */
@@ -32,8 +33,7 @@ struct call {
     bool in_place;       /* without rules it holds the place in machine.has */
     uint64_t ticks;      /* begin of the attempt */
 
-    /* Set by become_exact: a call that succeeds at once does not use them, and
-     * clearing them costs more than the rest of such a call. */
+    /* Set by become_exact; a plain success neither uses nor clears them. */
     struct live *sleeper_live; /* the live state that holds its sleeper slot */
     int sleeper;               /* the slot, or -1 */
     uint32_t generation;       /* of the cell, when the rules were last taken */
@@ -67,8 +67,8 @@ call_is_cancelled(const struct call *k)
 /* Reports whether a bit of GATE_SLOW asks for rules: not LOOKS, not ADMIT. */
 bool call_needs_rules(const struct bide_policy *p, uint32_t gate);
 void call_init(struct call *k); /* bide_call_init, but for k->attempt */
-/* Begins a call of `p`; one in progress is abandoned first.  `w`: its watch, or
- * NULL.  Returns BIDE_GO (CALL_READY), BIDE_WAIT, or BIDE_DONE if refused. */
+/* Begins a call of `p`; abandons one in progress.  `w`: its watch, or NULL.
+ * Returns BIDE_GO (CALL_READY), BIDE_WAIT, or BIDE_DONE if refused. */
 enum bide_next call_begin(struct call *k, struct bide_policy *p,
                           struct bide_watch *w);
 /* Starts an attempt of a call in CALL_READY.  False: it was cancelled. */

@@ -120,7 +120,7 @@ count_verdict(struct bide_policy *p, const struct machine *m, uint64_t now_ns)
         [BIDE_END_NOT_STORED] = COUNTER_ABORTED,
     };
 
-    if (m->attempts > (m->verdict == BIDE_SUCCEEDED)) {
+    if (machine_number(m) > (m->verdict == BIDE_SUCCEEDED)) {
         count_whole(p, m, now_ns);
     }
     if (m->end == BIDE_END_NOT_STORED) {
@@ -133,7 +133,7 @@ count_verdict(struct bide_policy *p, const struct machine *m, uint64_t now_ns)
         count_add(p, exhausted[m->end], 1);
     } else if (m->verdict != BIDE_SUCCEEDED) {
         count_add(p, without_end[m->verdict], 1);
-    } else if (m->attempts > 1) {
+    } else if (machine_number(m) > 1) {
         count_add(p, COUNTER_RECOVERED, 1);
     }
 }

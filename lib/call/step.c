@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "defer.h"
+#include "hedge.h"
 #include "wait.h"
 
 /* ---- setting up ---- */
@@ -67,6 +68,12 @@ void
 bide_call_set_data(struct bide_call *c, void *data)
 {
     call_of(c)->data = data;
+}
+
+void
+bide_call_set_hedges(struct bide_call *c, struct bide_hedges *memory)
+{
+    call_of(c)->hedges = (struct hedges *)memory;
 }
 
 int
@@ -232,6 +239,21 @@ bide_step_ended_by(struct bide_call *c, const struct bide_outcome *o)
     return bide_step_ended(c, *o);
 }
 
+enum bide_next
+bide_step_ended_number(struct bide_call *c, uint32_t number,
+                       const struct bide_outcome *o)
+{
+    struct call *k = call_of(c);
+
+    if (k->state == CALL_ATTEMPT && k->exact && k->machine.hedges) {
+        machine_pick(&k->machine, number);
+        hedge_describe(k);
+    }
+    return k->state == CALL_ATTEMPT && k->attempt.number == number
+               ? call_end_attempt(k, *o)
+               : call_next(k);
+}
+
 void
 bide_step_set_watch(struct bide_call *c, struct bide_watch *w)
 {
@@ -248,6 +270,9 @@ bide_step_resume(struct bide_call *c)
 {
     struct call *k = call_of(c);
 
+    if (k->state == CALL_ATTEMPT && k->exact && k->machine.hedges) {
+        return hedge_ask(k);
+    }
     return k->state == CALL_WAITING ? start_if_go(k, wait_resume(k))
                                     : call_next(k);
 }
@@ -270,7 +295,8 @@ bide_step_deadline_ns(const struct bide_call *c)
     case CALL_WAITING:
         return call_is_cancelled(k) ? 0 : wait_until_ns(k);
     case CALL_ATTEMPT:
-        return k->attempt.deadline_ns;
+        return k->exact && k->machine.hedges ? hedge_deadline_ns(k)
+                                             : k->attempt.deadline_ns;
     default:
         return UINT64_MAX;
     }

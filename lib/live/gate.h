@@ -28,7 +28,7 @@ enum gate {
     GATE_FREED = 512,      /* has no name any more */
     GATE_ENDS = 1024,      /* a temporary change: a call must look at the time
                               first, then, after its end, at the rules */
-    GATE_ADMIT = 2048,     /* a limit, a rate or a hint holds attempts */
+    GATE_ADMIT = 2048,     /* a limit, rate or hint, or hedges */
     GATE_INCARNATION = 0xfff000,
     GATE_NEXT_INCARNATION = 0x1000,
     GATE_MOVED = GATE_INCARNATION | GATE_FREED, /* not the handle's cell */

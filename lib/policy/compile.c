@@ -234,6 +234,8 @@ warn_of_cut_waits(struct key_check *c, const struct policy *p)
 static int
 check_key_pairs(struct key_check *c, const struct policy *p)
 {
+    char text[DESCRIBED];
+
     if (p->wait.min_ns > p->wait.max_ns) {
         refuse_above(c, "wait_min", "wait_max", "");
     }
@@ -244,7 +246,6 @@ check_key_pairs(struct key_check *c, const struct policy *p)
     }
     if (p->wait.form == WAIT_CHAIN && p->wait.chain.count == 0) {
         struct fault f = fault_about(c, "wait", "wait_chain");
-        char text[DESCRIBED];
 
         f.hint = "set wait_chain, for example 1s x3, 2s x5, 5s";
         fault_add(c->faults, &f, "%s: there is no wait_chain",
@@ -257,6 +258,15 @@ check_key_pairs(struct key_check *c, const struct policy *p)
     if (c->rc == 0) {
         warn_of_cut_waits(c, p);
         warn_of_long_waits(c, p);
+        if (policy_hedges(p)) {
+            struct fault f = fault_about(c, "hedge_after", "attempts");
+
+            f.warning = true;
+            fault_add(c->faults, &f,
+                      "%s: attempts run at the same time, so each must be safe "
+                      "to repeat",
+                      describe_key(c, "hedge_after", text));
+        }
         /* More probes are let out for attempts that outlast their time. */
         if (p->breaker.mode == BREAKER_ON &&
             p->attempt_timeout_ns != DURATION_NONE &&

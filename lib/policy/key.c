@@ -209,7 +209,7 @@ const struct key policy_keys[] = {
 
     ROW("hedge_after", KEY_HEDGE, "none", NULL, MILLION, NS, "none", AT(hedge),
         "when to start a second attempt: a time, or a percentile: p95"),
-    COUNT("hedge_max", "1", 1, 10, NULL, hedge_max,
+    COUNT("hedge_max", "1", 1, HEDGES_MAX, NULL, hedge_max,
           "number of further attempts at the same time"),
 
     TIME("defer_wait", "1m", MILLION, NULL, defer.wait_ns,

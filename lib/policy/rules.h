@@ -129,6 +129,7 @@ struct hedge_after {
     uint64_t ns;     /* DURATION_NONE: no hedges, or `quantile` holds */
     double quantile; /* 0: a fixed time; 0.95: p95 of the attempts */
 };
+enum { HEDGES_MAX = 3 }; /* the largest hedge_max */
 
 enum { DEFER_WAIT_MIN_NS = 1000000000 }; /* the least wait between two tries */
 struct defer_rules {
@@ -166,5 +167,11 @@ struct policy {
     uint32_t warn_min_calls;
     char *values; /* policy_value; NULL: only defaults */
 };
+
+static inline bool
+policy_hedges(const struct policy *p)
+{
+    return p->hedge.ns != DURATION_NONE || p->hedge.quantile > 0;
+}
 
 #endif

@@ -226,7 +226,7 @@ load_gate(const struct policy *p, uint32_t *out_limit_ms)
     }
     bits |= strcmp(p->budget.group, "none") ? GATE_BUDGET_ON : 0;
     if (strcmp(p->limit.group, "none") || strcmp(p->rate.group, "none") ||
-        p->hint.holds == HINT_HOLDS_ALL) {
+        p->hint.holds == HINT_HOLDS_ALL || policy_hedges(p)) {
         bits |= GATE_ADMIT;
     }
     if (outcome_set_has_success(&p->retry_on) ||

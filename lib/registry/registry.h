@@ -88,7 +88,9 @@ struct bide_policy {
     /* What an attempt asks for if it only needs a place, under this gate. */
     _Atomic struct place_rules places;
     _Atomic uint64_t places_gate; /* 0: none */
-    pthread_mutex_t lock;         /* of rules */
+    /* The percentile of hedge_after, until then as registry_now_ns. */
+    _Atomic uint64_t hedge_ns, hedge_until_ns;
+    pthread_mutex_t lock; /* of rules */
     struct rules *rules;
     struct reported reported;              /* under `lock` */
     _Atomic uint64_t moves;                /* how often it got another cell */

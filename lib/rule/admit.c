@@ -73,6 +73,29 @@ admit_attempt(const struct policy *p, struct guard *g, bool past_hint,
     return reason;
 }
 
+bool
+admit_hedge(const struct policy *p, struct guard *g, uint64_t now_ns,
+            struct admission *out, struct budget_paid *out_paid)
+{
+    bool goes;
+    uint64_t at;
+
+    if (!budget_take(&p->budget, (enum importance)p->importance, g, PRICE_USUAL,
+                     now_ns, out_paid)) {
+        return false;
+    }
+    goes = breaker_is_closed(&p->breaker, g) &&
+           admit_attempt(p, g, false, now_ns, out, &at) == BIDE_BY_NONE;
+    if (goes && out->probe.place) { /* it has just opened */
+        admit_return(p, g, out, now_ns);
+        goes = false;
+    }
+    if (!goes) {
+        budget_return(&p->budget, g, out_paid, now_ns, now_ns);
+    }
+    return goes;
+}
+
 uint64_t
 admit_wait_ns(const struct policy *p, enum bide_reason reason)
 {

@@ -9,6 +9,7 @@
 
 #include <bide.h>
 #include "breaker.h"
+#include "budget.h"
 #include "limits.h"
 
 /* What an attempt holds. */
@@ -28,6 +29,12 @@ struct admission {
 enum bide_reason admit_attempt(const struct policy *p, struct guard *g,
                                bool past_hint, uint64_t now_ns,
                                struct admission *out, uint64_t *out_at_ns);
+
+/* Asks whether an attempt may start beside others: as above, but it pays for a
+ * retry first, and no breaker that is not closed lets it out.  What it paid is
+ * returned if it may not. */
+bool admit_hedge(const struct policy *p, struct guard *g, uint64_t now_ns,
+                 struct admission *out, struct budget_paid *out_paid);
 
 /* Returns how long an attempt may wait after a refusal for this reason. */
 uint64_t admit_wait_ns(const struct policy *p, enum bide_reason reason);

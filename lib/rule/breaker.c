@@ -278,6 +278,14 @@ breaker_still_open(const struct breaker_rules *b, const struct guard *g,
     return s.is == STATE_OPEN && then_ns < open_until_ns(b, &s, now_ns);
 }
 
+bool
+breaker_is_closed(const struct breaker_rules *b, const struct guard *g)
+{
+    return b->mode != BREAKER_OPEN &&
+           (is_off(b, g) ||
+            unpack_state(load_state_word(g->breaker)).is == STATE_CLOSED);
+}
+
 /* ---- closed: the window ---- */
 
 /* Records that this process saw a failure now, in place of the process with the

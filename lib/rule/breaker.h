@@ -53,6 +53,9 @@ void breaker_release(const struct guard *g, struct probe probe);
 bool breaker_still_open(const struct breaker_rules *b, const struct guard *g,
                         uint64_t now_ns, uint64_t then_ns);
 
+/* Reports whether it lets all attempts out: it is off, or closed. */
+bool breaker_is_closed(const struct breaker_rules *b, const struct guard *g);
+
 /* Returns the state to display at now_ns: an open breaker shows as half open
  * once its time is over. *out_until_ns is the end of the open state, else 0. */
 enum breaker_state breaker_look(const struct breaker_rules *b,

@@ -20,6 +20,10 @@
  *   1105 started  GO
  *   1110 ended    DONE, exhausted, reason attempts
  *
+ * In GO, machine_hedge may start attempts beside the one that runs.  Then the
+ * first success or rejection ends the call, and the others count for neither
+ * breaker nor budget.  A failure is counted; the last of them decides.
+ *
  * A retry is charged to the budget when it is decided, before its wait.  If the
  * retry does not happen (the rules change, the breaker refuses, the call is
  * cancelled), the charge is returned.  machine_started makes it final, unless
@@ -206,6 +210,100 @@ machine_started(struct machine *m, uint64_t now_ns)
     m->has_paid = false;
     m->past_hint = false;
     admit_started(&m->has);
+    if (m->hedges) {
+        *m->hedges = (struct hedges){.after_ns = DURATION_NONE,
+                                     .number = m->attempts,
+                                     .first = m->attempts};
+    }
+}
+
+/* ---- hedges ---- */
+
+void
+machine_hedge_after(struct machine *m, uint64_t after_ns)
+{
+    m->hedges->after_ns = after_ns;
+    m->hedges->next_ns = duration_add(m->attempt_ns, after_ns);
+}
+
+uint64_t
+machine_hedge_ns(const struct machine *m, const struct policy *p)
+{
+    const struct hedges *h = m->hedges;
+    bool more = p->attempts == ATTEMPTS_UNLIMITED || m->counted < p->attempts;
+
+    return h && policy_hedges(p) && more && m->state == MACHINE_GO &&
+                   m->attempts > 0 && h->count < p->hedge_max &&
+                   h->after_ns != DURATION_NONE
+               ? h->next_ns
+               : DURATION_NONE;
+}
+
+bool
+machine_hedge(struct machine *m, const struct policy *p, struct guard *g,
+              uint64_t now_ns)
+{
+    struct hedges *h = m->hedges;
+    struct admission has;
+    struct budget_paid paid;
+
+    if (now_ns < machine_hedge_ns(m, p)) {
+        return false;
+    }
+    h->next_ns = duration_add(now_ns, h->after_ns);
+    if (m->cancelled || p->paused || is_past_deadline(m, p, now_ns) ||
+        !admit_hedge(p, g, now_ns, &has, &paid)) {
+        return false;
+    }
+    h->other[h->count++] = (struct beside){m->attempt_ns, m->has, h->number};
+    m->has = has;
+    m->paid = paid;
+    m->attempt_ns = now_ns;
+    m->attempts++;
+    m->counted++;
+    h->number = m->attempts;
+    admit_started(&m->has);
+    return true;
+}
+
+/* Makes one of the other attempts the current one. */
+static void
+make_current(struct machine *m, const struct beside *b)
+{
+    m->attempt_ns = b->began_ns;
+    m->has = b->has;
+    m->hedges->number = b->number;
+}
+
+void
+machine_pick(struct machine *m, uint32_t number)
+{
+    struct hedges *h = m->hedges;
+
+    for (uint32_t i = 0; h && i < h->count; i++) {
+        struct beside before = {m->attempt_ns, m->has, h->number};
+
+        if (h->other[i].number == number) {
+            make_current(m, &h->other[i]);
+            h->other[i] = before;
+            return;
+        }
+    }
+}
+
+/* Gives back what the other attempts hold: the call has ended. */
+static void
+return_others(struct machine *m, const struct policy *p, struct guard *g,
+              uint64_t now_ns)
+{
+    struct hedges *h = m->hedges;
+
+    while (h && h->count > 0) {
+        struct place_words *bell =
+            admit_return(p, g, &h->other[--h->count].has, now_ns);
+
+        m->bell = bell ? bell : m->bell;
+    }
 }
 
 /* ---- the budget ---- */
@@ -291,7 +389,7 @@ count_attempt(const struct machine *m, const struct policy *p, struct guard *g,
               enum machine_kind kind, bool ignored, uint64_t now_ns)
 {
     uint64_t took = now_ns - m->attempt_ns;
-    uint32_t how = (m->attempts > 1 ? ENDED_AGAIN : 0) |
+    uint32_t how = (machine_number(m) > 1 ? ENDED_AGAIN : 0) |
                    (kind == KIND_RETRY ? ENDED_FAILED : 0) |
                    (kind == KIND_REJECT ? ENDED_REJECTED : 0) |
                    (ignored ? ENDED_IGNORED : 0);
@@ -378,6 +476,12 @@ machine_ended(struct machine *m, const struct policy *p, struct guard *g,
         return machine_cancel(m, p, g, now_ns);
     }
     report_to_guard(m, p, g, kind, now_ns);
+    if (kind != KIND_RETRY) {
+        return_others(m, p, g, now_ns);
+    } else if (m->hedges && m->hedges->count > 0) {
+        make_current(m, &m->hedges->other[--m->hedges->count]);
+        return m->state;
+    }
     if (kind == KIND_SUCCESS) {
         return finish_call(m, p, BIDE_SUCCEEDED, BIDE_BY_NONE);
     }
@@ -466,6 +570,7 @@ machine_cancel(struct machine *m, const struct policy *p, struct guard *g,
                uint64_t now_ns)
 {
     m->bell = admit_return(p, g, &m->has, now_ns);
+    return_others(m, p, g, now_ns);
     m->has_paid |= m->state == MACHINE_GO && m->attempts > 1;
     if (p) {
         return_charge(m, p, g, now_ns);

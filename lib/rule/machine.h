@@ -13,6 +13,7 @@
 #include "admit.h"
 #include "breaker.h"
 #include "budget.h"
+#include "hedges.h"
 #include "wait.h"
 
 enum machine_says {
@@ -38,6 +39,8 @@ struct machine {
     double u, v;          /* draws of the wait in progress: wait, spread */
     struct bide_outcome last; /* of the last attempt */
     struct admission has;     /* what it holds while in GO */
+    struct hedges *hedges;    /* set by the caller before machine_started, for
+                                 a call that may be hedged; else NULL */
     struct place_words *bell; /* out: calls wait for the place it gave back;
                                  the caller wakes one and sets it to NULL */
     uint64_t asked_ns; /* since when it asks to start an attempt; 0: it waits
@@ -75,8 +78,30 @@ enum machine_says machine_begin_until(struct machine *m, const struct policy *p,
 /* Records that an attempt starts.  The state must be GO. */
 void machine_started(struct machine *m, uint64_t now_ns);
 
-/* Records that the attempt ended with `o`.  `u` and `v` are the draws for the
- * wait that may follow.  Returns WAIT or DONE. */
+/* Sets that a hedge starts `after_ns` after the attempt that has just started,
+ * and returns when to ask for the next one, DURATION_NONE: not at all. */
+void machine_hedge_after(struct machine *m, uint64_t after_ns);
+uint64_t machine_hedge_ns(const struct machine *m, const struct policy *p);
+
+/* Asks for a hedge: another attempt beside those that run.  Returns true if it
+ * starts, and then it is the current one.  It pays the budget as a retry does,
+ * is counted by `attempts`, never waits, and is no probe. */
+bool machine_hedge(struct machine *m, const struct policy *p, struct guard *g,
+                   uint64_t now_ns);
+
+/* Makes attempt `number` the current one, if it runs. */
+void machine_pick(struct machine *m, uint32_t number);
+
+/* Returns the number of the current attempt. */
+static inline uint32_t
+machine_number(const struct machine *m)
+{
+    return m->hedges ? m->hedges->number : m->attempts;
+}
+
+/* Records that the current attempt ended with `o`.  `u` and `v` are the draws
+ * for the wait that may follow.  Returns WAIT or DONE; after a failure GO while
+ * others run, of which one is then the current one. */
 enum machine_says machine_ended(struct machine *m, const struct policy *p,
                                 struct guard *g, struct bide_outcome o,
                                 uint64_t now_ns, double u, double v);
