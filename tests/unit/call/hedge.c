@@ -13,7 +13,9 @@ static const char shop[] = "[shop]\n"
                            "extends = shop\n"
                            "hedge_after = none\n"
                            "[slow_tail]\n"
-                           "hedge_after = p95\n";
+                           "hedge_after = p95\n"
+                           "[slow_tenth]\n"
+                           "hedge_after = p80\n";
 
 static const struct bide_outcome good = {.domain = BIDE_DOMAIN_OK};
 static const struct bide_outcome bad = {.domain = BIDE_DOMAIN_HTTP,
@@ -195,14 +197,14 @@ enum { CALLS = 20000 };
 struct load {
     uint64_t took[CALLS];
     uint64_t attempts, draws;
+    double slow; /* share of the attempts that take 50 times longer */
 };
 
-/* 1 of 50 takes 50 times longer. */
 static uint64_t
 server_takes_ns(struct load *l)
 {
     double u = draw_unit(draw_bits(17, 0, l->draws++));
-    bool slow = draw_unit(draw_bits(17, 1, l->draws)) < 0.02;
+    bool slow = draw_unit(draw_bits(17, 1, l->draws)) < l->slow;
 
     return (uint64_t)((5 + 10 * u) * (slow ? 50 : 1) * MS);
 }
@@ -247,11 +249,12 @@ compare_times(const void *a, const void *b)
 
 /* Returns the p99 of the calls. */
 static uint64_t
-make_load(struct scene *s, struct load *l, struct bide_hedges *memory)
+make_load(struct scene *s, struct load *l, const char *name, double slow,
+          struct bide_hedges *memory)
 {
-    struct bide_policy *p = scene_policy(s, "slow_tail");
+    struct bide_policy *p = scene_policy(s, name);
 
-    *l = (struct load){0};
+    *l = (struct load){.slow = slow};
     for (int i = 0; i < CALLS; i++) {
         l->took[i] = make_call(s, l, p, memory);
         s->now += 20 * MS;
@@ -269,14 +272,29 @@ hedges_after_p95_halve_the_p99_for_a_twentieth_more_load(void **state)
     uint64_t before, after;
 
     scene_start(s, shop);
-    before = make_load(s, &without, NULL);
+    before = make_load(s, &without, "slow_tail", 0.02, NULL);
     assert_int_equal(without.attempts, CALLS);
-    after = make_load(s, &with, &memory);
+    after = make_load(s, &with, "slow_tail", 0.02, &memory);
     print_message("p99 %.1f ms, with hedges %.1f ms, load %+.2f %%\n",
                   (double)before / MS, (double)after / MS,
                   ((double)with.attempts / CALLS - 1) * 100);
     assert_true(after <= before / 2);
     assert_in_range(with.attempts, CALLS * 102 / 100, CALLS * 105 / 100);
+}
+
+/* Without the attempts that lost, each percentile would be one of the fast
+ * attempts alone: 0.9 * 20 % + 10 % hedges. */
+static void
+attempts_that_lost_count_as_longer_than_the_percentile(void **state)
+{
+    struct scene *s = *state;
+    struct bide_hedges memory;
+    static struct load l;
+
+    scene_start(s, shop);
+    make_load(s, &l, "slow_tenth", 0.1, &memory);
+    print_message("load %+.2f %%\n", ((double)l.attempts / CALLS - 1) * 100);
+    assert_in_range(l.attempts, CALLS * 114 / 100, CALLS * 120 / 100);
 }
 
 /* Too few attempts are no percentile. */
@@ -312,6 +330,7 @@ main(void)
         SCENE(a_program_that_does_not_ask_for_hedges_gets_none),
         SCENE(a_change_of_the_rules_holds_for_the_next_hedge),
         SCENE(hedges_after_p95_halve_the_p99_for_a_twentieth_more_load),
+        SCENE(attempts_that_lost_count_as_longer_than_the_percentile),
         SCENE(a_percentile_needs_a_hundred_attempts),
     };
 

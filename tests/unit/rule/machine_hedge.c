@@ -9,7 +9,8 @@
     "wait_initial=100ms\nhedge_after=50ms\n"
 #define TWO CALL "hedge_max=2\n"
 #define LIMIT "limit=own\nlimit_places=2\n"
-#define COSTS "budget=own\nbudget_capacity=10\nbudget_cost=1\nbudget_refill=0/s\n"
+#define COSTS \
+    "budget=own\nbudget_capacity=10\nbudget_cost=1\nbudget_refill=0/s\n"
 
 struct hedged {
     struct guarded *s;
@@ -250,6 +251,7 @@ a_breaker_that_is_not_closed_lets_no_hedge_out(void **state)
     for (int i = 0; i < PROBES_MAX; i++) {
         assert_int_equal(h->s->rings.probe[i], 0);
     }
+    assert_int_equal(h->s->rings.half_opened, 0); /* not even asked */
     assert_int_equal(h->m.attempts, 1);
     hedged_free(h);
 }
