@@ -238,6 +238,12 @@ guard_use(struct call *k, struct guard *storage)
     if (k->machine.has.in && k->machine.has.process != process_self().id) {
         k->machine.has.in = NULL; /* it is the place of this child's parent */
     }
+    for (uint32_t i = 0;
+         k->exact && k->machine.hedges && i < k->machine.hedges->count; i++) {
+        struct admission *has = &k->machine.hedges->other[i].has;
+
+        has->in = has->process == process_self().id ? has->in : NULL;
+    }
     if (!r || (!breaks && !pool && !limits)) {
         return NULL;
     }

@@ -102,7 +102,7 @@ hedge_ask(struct call *k)
         rules_drop(k->rules);
         k->rules = r;
     }
-    g = guard_use(k->policy, k->rules, &storage);
+    g = guard_use(k, &storage);
     starts = machine_hedge(m, k->rules->policy, g, now);
     guard_used(k, g, now);
     if (!starts) {

@@ -62,7 +62,7 @@ static void
 choose_pools(struct bide_policy *p, const struct policy *rules, uint64_t gate)
 {
     bool only = strcmp(rules->rate.group, "none") == 0 &&
-                rules->hint.holds != HINT_HOLDS_ALL;
+                rules->hint.holds != HINT_HOLDS_ALL && !policy_hedges(rules);
 
     store_release(&p->places_gate, 0);
     store_release(&p->places, place_rules(&rules->limit,

@@ -14,6 +14,7 @@ take_place(const struct policy *p, const struct guard *g, uint64_t now_ns,
         .owner = g->owner,
         .waited = g->waited,
         .watched = g->watched,
+        .beside = g->beside,
         .now_ns = now_ns,
         .limit_ns = p->attempt_timeout_ns < p->deadline_ns
                         ? p->attempt_timeout_ns
@@ -84,8 +85,14 @@ admit_hedge(const struct policy *p, struct guard *g, uint64_t now_ns,
                      now_ns, out_paid)) {
         return false;
     }
+    if (g) {
+        g->beside = true;
+    }
     goes = breaker_is_closed(&p->breaker, g) &&
            admit_attempt(p, g, false, now_ns, out, &at) == BIDE_BY_NONE;
+    if (g) {
+        g->beside = false;
+    }
     if (goes && out->probe.place) { /* it has just opened */
         admit_return(p, g, out, now_ns);
         goes = false;

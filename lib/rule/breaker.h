@@ -52,8 +52,7 @@ void breaker_release(const struct guard *g, struct probe probe);
  * forced open, or it stays open until after `then_ns`. */
 bool breaker_still_open(const struct breaker_rules *b, const struct guard *g,
                         uint64_t now_ns, uint64_t then_ns);
-
-/* Reports whether it lets all attempts out: it is off, or closed. */
+/* Reports whether it is off, or closed. */
 bool breaker_is_closed(const struct breaker_rules *b, const struct guard *g);
 
 /* Returns the state to display at now_ns: an open breaker shows as half open

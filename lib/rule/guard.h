@@ -129,15 +129,15 @@ struct guard {
     /* Adds one attempt to both totals; `how` are bits of enum ended. */
     void (*count)(void *arg, uint32_t how);
     void *arg;
-    struct rate_words *rate;    /* of the group, if it has one */
-    struct hint_words *hint;    /* of policy and scope */
-    struct place_words *places; /* of the group, if it has one; its places */
-    _Atomic uint64_t *slots;    /* are these words */
-    uint32_t owner;             /* the word of this process in a place */
-    bool waited, watched;       /* place.h */
+    struct rate_words *rate;      /* of the group, if it has one */
+    struct hint_words *hint;      /* of policy and scope */
+    struct place_words *places;   /* of the group, if it has one; its places */
+    _Atomic uint64_t *slots;      /* are these words */
+    uint32_t owner;               /* the word of this process in a place */
+    bool waited, watched, beside; /* place.h */
     bool (*is_gone)(void *arg, uint32_t owner);
-    uint64_t txn;               /* the commit of the rules */
-    struct process self;        /* of the caller */
+    uint64_t txn;        /* the commit of the rules */
+    struct process self; /* of the caller */
     uint64_t realtime_ns;
     uint32_t turned; /* out: incremented when the breaker changes its state */
 };

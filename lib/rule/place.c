@@ -161,7 +161,7 @@ place_take(const struct limit_rules *rules, enum importance who,
     struct place_rules r = place_rules(rules, who);
     uint32_t place = place_take_at_once(r, w, slots, a, out_word);
 
-    if (!place && rules->wait_ns) {
+    if (!place && rules->wait_ns && !a->beside) {
         note_waiting(w, who, a);
         place = place_take_at_once(r, w, slots, a, out_word);
     }

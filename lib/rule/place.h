@@ -16,6 +16,7 @@ struct place_ask {
                         is_gone() finds out; others hold a place 37 min */
     bool waited;     /* it need not stay behind those that wait already */
     bool watched;    /* an event loop waits, not a thread */
+    bool beside;     /* it never waits */
     uint64_t now_ns; /* CLOCK_MONOTONIC */
     uint64_t limit_ns; /* the longest attempt; DURATION_NONE: no limit */
     bool (*is_gone)(void *arg, uint32_t owner); /* NULL: nobody is */

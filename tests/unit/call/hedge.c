@@ -12,6 +12,11 @@ static const char shop[] = "[shop]\n"
                            "[plain]\n"
                            "extends = shop\n"
                            "hedge_after = none\n"
+                           "[limited]\n"
+                           "extends = shop\n"
+                           "attempt_timeout = none\n"
+                           "limit = own\n"
+                           "limit_places = 2\n"
                            "[slow_tail]\n"
                            "hedge_after = p95\n"
                            "[slow_tenth]\n"
@@ -190,6 +195,24 @@ a_change_of_the_rules_holds_for_the_next_hedge(void **state)
     bide_call_abandon(&c);
 }
 
+/* A call that only needs a free place reads no rules: not this one. */
+static void
+calls_with_a_limit_are_hedged_and_leave_no_place_taken(void **state)
+{
+    struct scene *s = *state;
+    struct bide_hedges memory;
+    struct bide_call c;
+
+    scene_start(s, shop);
+    for (int i = 0; i < 5; i++) {
+        begin(s, &c, &memory, "limited");
+        s->now += 50 * MS;
+        assert_int_equal(bide_step_resume(&c), BIDE_HEDGE);
+        assert_int_equal(bide_step_ended_number(&c, i % 2 ? 1 : 2, &good),
+                         BIDE_DONE);
+    }
+}
+
 /* ---- a server with a slow tail, in virtual time ---- */
 
 enum { CALLS = 20000 };
@@ -329,6 +352,7 @@ main(void)
         SCENE(a_cancelled_call_starts_no_hedge_and_ends_with_its_next_attempt),
         SCENE(a_program_that_does_not_ask_for_hedges_gets_none),
         SCENE(a_change_of_the_rules_holds_for_the_next_hedge),
+        SCENE(calls_with_a_limit_are_hedged_and_leave_no_place_taken),
         SCENE(hedges_after_p95_halve_the_p99_for_a_twentieth_more_load),
         SCENE(attempts_that_lost_count_as_longer_than_the_percentile),
         SCENE(a_percentile_needs_a_hundred_attempts),
