@@ -201,7 +201,7 @@ BIDE_API enum bide_verdict bide_run(struct bide_policy *p, bide_attempt_fn *fn,
 
 /* ---- calls ---- */
 
-/* A call: 512 bytes that the caller owns, set up by bide_call_init or by
+/* A call: 640 bytes that the caller owns, set up by bide_call_init or by
  * setting them to 0.  They can be used for one call after another.  They may be
  * moved in memory (not copied: one of the two must be forgotten), but not while
  * the call is in BIDE_TRY or bide_call_run, or another thread may cancel it.
@@ -211,7 +211,7 @@ BIDE_API enum bide_verdict bide_run(struct bide_policy *p, bide_attempt_fn *fn,
  * the first outcome of an attempt counts, and if the call is begun again there,
  * the outer one ends as cancelled, with the attempts of both. */
 struct bide_call {
-    uint64_t opaque[64];
+    uint64_t opaque[80];
 };
 
 struct bide_work;

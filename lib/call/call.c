@@ -18,7 +18,7 @@
 #include "hedge.h"
 #include "wait.h"
 
-_Static_assert(sizeof(struct bide_call) == 512, "as promised");
+_Static_assert(sizeof(struct bide_call) == 640, "as promised");
 _Static_assert(sizeof(struct call) <= sizeof(struct bide_call), "fits");
 
 /* ---- time ---- */

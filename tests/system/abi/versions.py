@@ -39,7 +39,7 @@ CHANGES = (  # file, what it has, what replaces that
     ("lib/store/policies/writer.c", r"rc = note_directory\(w\);\n", r"""\g<0>
     if (!rc && getenv("UPGRADE")) {
         const uint32_t format = STORE_FORMAT;
-        rc = writer_put_sealed(w->txn, w->dbi[META], "format", 6, &format, sizeof(format), 0);
+        rc = lmdb_put_sealed(w->txn, w->dbi[META], "format", 6, &format, sizeof(format), 0);
     }
 """),
 )
