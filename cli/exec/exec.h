@@ -151,6 +151,10 @@ int exec_set_variables(const struct bide_attempt *attempt, uint64_t number,
  * Returns false after an error message. */
 bool exec_read_deadline(uint64_t *out_ns);
 
+/* Sets the elements of exit statuses, "1,64-78", to true.  Returns false if
+ * they are wrong. */
+bool exec_read_statuses(const char *text, bool out[EXEC_STATUSES]);
+
 /* Declares the policy `try` that the options describe, as bide_declare does. */
 int exec_declare_try(struct bide *b, const struct command_line *line);
 

@@ -46,30 +46,6 @@ is_same_file(int a, int b)
            x.st_ino == y.st_ino;
 }
 
-/* Sets the elements of exit statuses, "1,64-78", to true.  Returns false if
- * they are wrong. */
-static bool
-read_statuses(const char *text, bool out[EXEC_STATUSES])
-{
-    for (;; text++) {
-        char *end;
-        unsigned long low = strtoul(text, &end, 10), high = low;
-
-        if (*end == '-' && isdigit(end[1])) {
-            high = strtoul(end + 1, &end, 10);
-        }
-        if (!isdigit(*text) || (*end && *end != ',') || low > high ||
-            high >= EXEC_STATUSES) {
-            return false;
-        }
-        memset(out + low, true, high - low + 1);
-        text = end;
-        if (!*text) {
-            return true;
-        }
-    }
-}
-
 int
 exec_files_options(struct exec_files *f, struct command_line *line)
 {
@@ -80,7 +56,7 @@ exec_files_options(struct exec_files *f, struct command_line *line)
     if (output && strcmp(output, "last") != 0) {
         return say_usage(line, "--output %s: must be last", output);
     }
-    if (success && !read_statuses(success, f->success)) {
+    if (success && !exec_read_statuses(success, f->success)) {
         return say_usage(line,
                          "--success-on %s: must be exit statuses, 0 to "
                          "255, such as 1,64-78",

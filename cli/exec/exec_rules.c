@@ -7,6 +7,7 @@
  * A command gets these variables, and a bide exec that finds them obeys. */
 #include "exec.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,6 +98,28 @@ exec_read_deadline(uint64_t *out_ns)
 }
 
 /* ---- options ---- */
+
+bool
+exec_read_statuses(const char *text, bool out[EXEC_STATUSES])
+{
+    for (;; text++) {
+        char *end;
+        unsigned long low = strtoul(text, &end, 10), high = low;
+
+        if (*end == '-' && isdigit(end[1])) {
+            high = strtoul(end + 1, &end, 10);
+        }
+        if (!isdigit(*text) || (*end && *end != ',') || low > high ||
+            high >= EXEC_STATUSES) {
+            return false;
+        }
+        memset(out + low, true, high - low + 1);
+        text = end;
+        if (!*text) {
+            return true;
+        }
+    }
+}
 
 int
 exec_declare_try(struct bide *b, const struct command_line *line)
