@@ -37,9 +37,11 @@ write_used(const struct admin_guard *g)
 static int
 print_places(const struct policy *p, const struct counts *parts)
 {
-    static const struct table_column columns[] = {
-        {"SCOPE", TABLE_NAME}, {"USED", TABLE_RIGHT}, {"PLACES", TABLE_RIGHT}};
-    struct table *t = table_new(columns, 3);
+    static const struct table_column columns[] = {{"SCOPE", TABLE_NAME},
+                                                  {"USED", TABLE_RIGHT},
+                                                  {"PLACES", TABLE_RIGHT},
+                                                  {"REFUSED", TABLE_RIGHT}};
+    struct table *t = table_new(columns, 4);
 
     for (size_t i = 0; i < parts->count; i++) {
         const struct admin_guard *g = &parts->list[i].guard;
@@ -47,6 +49,7 @@ print_places(const struct policy *p, const struct counts *parts)
         table_row_of(t, guard_scope(parts->list[i].cell.scope));
         table_cell(t, 1, "%u", g->places_used);
         table_cell(t, 2, "%u", p->limit.places);
+        table_cell(t, 3, "%s", text_count(g->by_limit).text);
         if (g->places_used >= p->limit.places) {
             table_mark_row(t);
         }

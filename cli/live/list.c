@@ -85,8 +85,7 @@ read_guards(struct list *list, const struct policy *p, struct count *c,
     bool any = false;
 
     memset(out, 0, sizeof(*out));
-    if ((!guard_has_breaker(p) && !guard_has_budget(p)) ||
-        admin_live_failed(list->registry)) {
+    if (!guard_has_any(p) || admin_live_failed(list->registry)) {
         return;
     }
     for (size_t i = 0; c && guard_by_scope(p) && i < c->part_count; i++) {

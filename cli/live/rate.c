@@ -6,6 +6,7 @@
 #include "admin/guard.h"
 #include "base/duration.h"
 #include "cli/out/table.h"
+#include "cli/out/text.h"
 #include "shared.h"
 
 static bool
@@ -65,8 +66,9 @@ print_rates(const struct policy *p, const struct counts *parts)
     static const struct table_column columns[] = {{"SCOPE", TABLE_NAME},
                                                   {"RATE", TABLE_RIGHT},
                                                   {"TOKENS", TABLE_RIGHT},
-                                                  {"HELD", TABLE_RIGHT}};
-    struct table *t = table_new(columns, 4);
+                                                  {"HELD", TABLE_RIGHT},
+                                                  {"REFUSED", TABLE_RIGHT}};
+    struct table *t = table_new(columns, 5);
 
     (void)p;
     for (size_t i = 0; i < parts->count; i++) {
@@ -81,6 +83,7 @@ print_rates(const struct policy *p, const struct counts *parts)
         if (g->held_ns) {
             table_cell(t, 3, "%s", duration_round(g->held_ns).text);
         }
+        table_cell(t, 4, "%s", text_count(g->by_rate + g->by_hint).text);
         if (g->rate.is_learned || g->held_ns) {
             table_mark_row(t);
         }

@@ -91,7 +91,7 @@ print_guards(struct admin *registry, const struct record *r)
     struct policy *p;
     int rc = guard_compile(registry, r, &p);
 
-    if (rc == 0 && (guard_has_breaker(p) || guard_has_budget(p))) {
+    if (rc == 0 && guard_has_any(p)) {
         rc = guard_parts_read(registry, p, guard_by_scope(p) ? NULL : "",
                               &parts);
         for (size_t i = 0; rc == 0 && i < parts.count; i++) {

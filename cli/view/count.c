@@ -257,7 +257,7 @@ counts_follow(struct counts *c, struct admin *registry, struct policy *p)
 
     for (; one < counts_end(c) && strcmp(one->cell.name, p->name) == 0; one++) {
         one->policy = p;
-        if (guard_has_breaker(p) || guard_has_budget(p)) {
+        if (guard_has_any(p)) {
             admin_guard(registry, p, p->name, one->cell.scope, &one->guard);
         }
     }

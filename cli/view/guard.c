@@ -68,6 +68,13 @@ guard_has_breaker(const struct policy *p)
 }
 
 bool
+guard_has_any(const struct policy *p)
+{
+    return guard_has_breaker(p) || guard_has_budget(p) ||
+           (p && admin_has_limits(p));
+}
+
+bool
 guard_has_budget(const struct policy *p)
 {
     return p && strcmp(p->budget.group, "none") != 0;
@@ -76,7 +83,8 @@ guard_has_budget(const struct policy *p)
 bool
 guard_by_scope(const struct policy *p)
 {
-    return guard_has_breaker(p) || (p && strcmp(p->budget.group, "own") == 0);
+    return guard_has_breaker(p) ||
+           (p && (strcmp(p->budget.group, "own") == 0 || admin_has_limits(p)));
 }
 
 /* ---- words ---- */
@@ -401,6 +409,21 @@ put_rate(struct json *j, const struct policy *p, const struct admin_guard *g)
     json_put_ms(j, "held_ms", g->held_ns);
 }
 
+static void
+put_totals(struct json *j, const struct admin_guard *g)
+{
+    if (!g->has_limits) {
+        return;
+    }
+    j = json_in_object(j, "starts");
+    json_put_count(j, "refused_by_limit", g->by_limit);
+    json_put_count(j, "refused_by_rate", g->by_rate);
+    json_put_count(j, "refused_by_hint", g->by_hint);
+    json_put_count(j, "waited", g->asked);
+    json_put_count(j, "hedges", g->hedges);
+    json_put_count(j, "hedges_won", g->hedges_won);
+}
+
 void
 guard_put(struct json *j, const struct policy *p, const struct admin_guard *g)
 {
@@ -413,6 +436,7 @@ guard_put(struct json *j, const struct policy *p, const struct admin_guard *g)
     put_budget(j, p, g);
     put_limit(j, p, g);
     put_rate(j, p, g);
+    put_totals(j, g);
 }
 
 void

@@ -27,6 +27,7 @@ int guard_policy(struct admin *registry, const char *name, struct policy **out);
 int guard_find(struct command_line *line, struct policy **out);
 bool guard_has_breaker(const struct policy *p); /* the breaker is not off */
 bool guard_has_budget(const struct policy *p);
+bool guard_has_any(const struct policy *p); /* or a limit, a rate ... */
 /* Reports whether the policy has a breaker, or a budget for each scope. */
 bool guard_by_scope(const struct policy *p);
 /* Writes the state of the breaker: "closed", "OPEN 12s", "half open", "forced

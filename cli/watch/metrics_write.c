@@ -268,6 +268,40 @@ write_breaker_opened(const struct family *f, const struct count *c)
     }
 }
 
+/* ---- the start of attempts ---- */
+
+static void
+write_starts_refused(const struct family *f, const struct count *c)
+{
+    const struct admin_guard *g = &c->guard;
+
+    if (g->has_limits) {
+        put_count(f, LABELS(OF_CELL(c), "reason", "limit"), g->by_limit);
+        put_count(f, LABELS(OF_CELL(c), "reason", "rate"), g->by_rate);
+        put_count(f, LABELS(OF_CELL(c), "reason", "hint"), g->by_hint);
+    }
+}
+
+static void
+write_starts_waited(const struct family *f, const struct count *c)
+{
+    if (c->guard.has_limits) {
+        put_count(f, LABELS(OF_CELL(c)), c->guard.asked);
+    }
+}
+
+static void
+write_hedges(const struct family *f, const struct count *c)
+{
+    const struct admin_guard *g = &c->guard;
+
+    if (g->has_limits) {
+        put_count(f, LABELS(OF_CELL(c), "won", "yes"), g->hedges_won);
+        put_count(f, LABELS(OF_CELL(c), "won", "no"),
+                  g->hedges > g->hedges_won ? g->hedges - g->hedges_won : 0);
+    }
+}
+
 static void
 put_budget(const struct family *f, const char *const *labels,
            const struct admin_guard *g)
@@ -430,6 +464,15 @@ static const struct {
      .cell = write_breaker_state},
     {"bide_breaker_opened_total", "counter",
      "Times that the circuit breaker opened.", .cell = write_breaker_opened},
+    {"bide_attempt_starts_refused_total", "counter",
+     "Attempts that limit, rate or a server's wait refused.",
+     .cell = write_starts_refused},
+    {"bide_attempt_starts_waited_total", "counter",
+     "Attempts that waited before they could start.",
+     .cell = write_starts_waited},
+    {"bide_hedges_total", "counter",
+     "Attempts beside another of the same call, by whether they won.",
+     .cell = write_hedges},
     {"bide_budget_level_ratio", "gauge", "Level of the retry budget, 0 to 1.",
      BUDGET(budget_level)},
     {"bide_budget_refused_total", "counter", "Retries that the budget refused.",

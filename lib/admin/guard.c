@@ -88,6 +88,37 @@ read_limits(struct admin *a, const char *group, const char *name,
     }
 }
 
+bool
+admin_has_limits(const struct policy *p)
+{
+    return strcmp(p->limit.group, "none") != 0 ||
+           strcmp(p->rate.group, "none") != 0 ||
+           p->hint.holds == HINT_HOLDS_ALL || p->hedge.ns != DURATION_NONE ||
+           p->hedge.quantile > 0;
+}
+
+/* Reads the totals of a policy with a limit, a rate, a wait for all calls, or
+ * hedges. */
+static void
+view_totals(struct admin *a, const struct policy *p, const char *name,
+            const char *scope, struct admin_guard *out)
+{
+    struct cell_reading r;
+    struct live *l;
+    uint32_t index;
+
+    out->has_limits = admin_has_limits(p);
+    if (out->has_limits && find_cell(a, "own", name, scope, &l, &index) == 0) {
+        cell_read(l, index, &r);
+        out->by_limit = r.counter[COUNTER_BY_LIMIT];
+        out->by_rate = r.counter[COUNTER_BY_RATE];
+        out->by_hint = r.counter[COUNTER_BY_HINT];
+        out->asked = r.counter[COUNTER_ASKED];
+        out->hedges = r.counter[COUNTER_HEDGES];
+        out->hedges_won = r.counter[COUNTER_HEDGES_WON];
+    }
+}
+
 static void
 view_rate(struct admin *a, const struct policy *p, const char *name,
           const char *scope, struct admin_guard *out)
@@ -109,6 +140,7 @@ view_rate(struct admin *a, const struct policy *p, const char *name,
         until = hint_until(&limits.hint, now, p->hint.max_ns);
         out->held_ns = until > now ? until - now : 0;
     }
+    view_totals(a, p, name, scope, out);
 }
 
 void

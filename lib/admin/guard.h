@@ -32,7 +32,17 @@ struct admin_guard {
     bool has_rate;
     struct rate_look rate;
     uint64_t held_ns; /* how long a server's wait still holds all calls */
+    /* Totals of attempts since the live state began, of this policy and scope
+     * also where a group shares the limit or the rate. */
+    bool has_limits; /* a limit, a rate, a wait for all calls, or hedges */
+    uint64_t by_limit, by_rate, by_hint; /* that these refused */
+    uint64_t asked;                      /* that waited before they started */
+    uint64_t hedges, hedges_won;
 };
+/* Reports whether a policy has a limit, a rate, a wait for all calls, or
+ * hedges. */
+bool admin_has_limits(const struct policy *p);
+
 /* Always fills `out`; `p` has the rules.  `scope` "" is none. */
 void admin_guard(struct admin *a, const struct policy *p, const char *name,
                  const char *scope, struct admin_guard *out);

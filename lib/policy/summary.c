@@ -1,6 +1,7 @@
 /* Writes a short form of a policy, for tables. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/decimal.h"
 #include "policy.h"
@@ -112,27 +113,53 @@ append_form(struct summary *s, const struct wait_rules *w)
     }
 }
 
+static void
+append_waits(struct summary *s, const struct policy *p)
+{
+    const struct wait_rules *w = &p->wait;
+
+    if (p->attempts == 1) {
+        return;
+    }
+    if (w->form == WAIT_NONE) {
+        append_text(s, ", no wait");
+        return;
+    }
+    append_text(s, ", ");
+    append_form(s, w);
+    if (w->form != WAIT_DECORRELATED) {
+        append_jitter(s, &w->jitter);
+    }
+    if (w->form != WAIT_FIXED && w->form != WAIT_CHAIN) {
+        append_time(s, ", ≤", w->max_ns);
+    }
+}
+
+static void
+append_limits(struct summary *s, const struct policy *p)
+{
+    unsigned seconds = 1;
+
+    if (strcmp(p->limit.group, "none") != 0) {
+        append_number(s, ", ", p->limit.places);
+        append_text(s, " at once");
+    }
+    if (strcmp(p->rate.group, "none") != 0) {
+        while (p->rate.per_s * seconds < 1 && seconds < 3600) {
+            seconds *= 60;
+        }
+        append_number(s, ", ", p->rate.per_s * seconds);
+        append_text(s, seconds == 1 ? "/s" : seconds == 60 ? "/m" : "/h");
+    }
+}
+
 char *
 policy_summary(const struct policy *p, char *buffer, size_t size)
 {
     struct summary s = {buffer, size};
-    const struct wait_rules *w = &p->wait;
 
     append_attempts(&s, p);
-    if (p->attempts == 1) {
-        return buffer;
-    }
-    if (w->form == WAIT_NONE) {
-        append_text(&s, ", no wait");
-        return buffer;
-    }
-    append_text(&s, ", ");
-    append_form(&s, w);
-    if (w->form != WAIT_DECORRELATED) {
-        append_jitter(&s, &w->jitter);
-    }
-    if (w->form != WAIT_FIXED && w->form != WAIT_CHAIN) {
-        append_time(&s, ", ≤", w->max_ns);
-    }
+    append_waits(&s, p);
+    append_limits(&s, p);
     return buffer;
 }

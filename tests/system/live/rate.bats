@@ -38,7 +38,7 @@ END
     gives 75 bide exec pay -- true
     gives 0 bide rate pay
     says "pay: rate gateway; up to 2/h, 2 at once; 50% for mandatory policies only" "shared by mail, pay"
-    [[ ${lines[3]} =~ ^-\ +2/h\ +0\ of\ 2\ +-$ ]]
+    [[ ${lines[3]} =~ ^-\ +2/h\ +0\ of\ 2\ +-\ +1$ ]]
     gives 0 bide rate mail --json
     json 'j["group"] == "gateway" and j["members"] == ["mail", "pay"]'
     json 'j["scopes"][0]["rate"]["burst"] == 2 and j["scopes"][0]["rate"]["tokens"] < 1'
@@ -53,7 +53,7 @@ END
     gives 75 bide exec own --scope eu -- true
     gives 0 bide exec own --scope us -- true
     gives 0 bide rate own --scope eu
-    [[ ${lines[2]} =~ ^eu\ +1\.5/s\ +0\ of\ 1\ +-$ ]]
+    [[ ${lines[2]} =~ ^eu\ +1\.5/s\ +0\ of\ 1\ +-\ +1$ ]]
     [ ${#lines[@]} -eq 3 ]
     gives 0 bide rate own --json
     json '{s["scope"]: s["rate"]["per_second"] for s in j["scopes"]} == {"eu": 1.5, "us": 1.5}'
@@ -66,7 +66,7 @@ END
     gives 0 bide exec learn -- true
     gives 0 bide rate learn
     says "learn: a rate of its own; up to 1000000/s, at least 30/m, lowered by throttle outcomes; a server's wait holds all calls"
-    [[ ${lines[2]} =~ ^-\ +-\ +-\ +-$ ]]
+    [[ ${lines[2]} =~ ^-\ +-\ +-\ +-\ +0$ ]]
     gives 0 bide rate learn --json
     json 'j["scopes"][0]["rate"]["per_second"] is None and not j["scopes"][0]["rate"]["learned"]'
 }

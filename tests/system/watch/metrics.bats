@@ -285,6 +285,26 @@ END
     is 'bide_breaker_opened_total{policy="pay",scope=""}' 1
 }
 
+@test "attempts that a limit or a rate refuses are counted, and shown where they are asked" {
+    bide apply - >/dev/null <<<$'[pay]\nattempts = 1\nlimit = own\nlimit_places = 1\n[stock]\nattempts = 1\nrate = own\nrate_limit = 1/h'
+    # The command of an attempt holds the only place.
+    gives 75 bide exec --quiet pay -- "$BIDE" --dir "$DIR" exec --quiet pay -- true
+    bide exec stock -- true
+    for i in 1 2; do gives 75 bide exec --quiet stock -- true; done
+    bide metrics >metrics
+    checked metrics
+    text=$(<metrics)
+    is 'bide_attempt_starts_refused_total{policy="pay",scope="",reason="limit"}' 1
+    is 'bide_attempt_starts_refused_total{policy="pay",scope="",reason="rate"}' 0
+    is 'bide_attempt_starts_refused_total{policy="stock",scope="",reason="rate"}' 2
+    gives 0 bide limit pay --json
+    json 'j["scopes"][0]["starts"]["refused_by_limit"] == 1 and j["scopes"][0]["limit"]["used"] == 0'
+    gives 0 bide rate stock
+    [ "$(awk '/^-/ {print $NF}' <<<"$output")" = 2 ]
+    gives 0 bide list
+    says "1 try, 1 at once" "1 try, 1/h"
+}
+
 @test "deferred work is counted as in deferred stats" {
     printf '[mail]\nimportance = postponable\ndefer_attempts = 1\nwait = none\n' >mail.ini
     bide apply mail.ini >/dev/null

@@ -452,6 +452,11 @@ a_summary_is_short_and_exact(void **state)
         {"wait = chain\nwait_chain = 1s x3, 2s, 5s, 10s\nwait_jitter = none",
          "3 tries, 1s x3 2s 5s .. 10s"},
         {"paused = yes\nattempts = 2", "2 tries, 100ms x2 ±full, ≤10s"},
+        {"attempts = 1\nlimit = own\nlimit_places = 8\nrate = shop\n"
+         "rate_limit = 5/m",
+         "1 try, 8 at once, 5/m"},
+        {"wait = none\nrate = own\nrate_limit = 0.5/s",
+         "3 tries, no wait, 30/m"},
     };
 
     (void)state;
