@@ -346,7 +346,7 @@ struct bide_watch;
 
 /* Begins a call; one that is in progress with `c` is abandoned first.  `w` (or
  * NULL) is rung when the call must be resumed before its time.  Returns
- * BIDE_GO, or BIDE_DONE if the call was refused, or cancelled before. */
+ * BIDE_GO; BIDE_WAIT, for a place or turn; BIDE_DONE, refused or cancelled. */
 BIDE_API enum bide_next bide_step_begin(struct bide_call *c,
                                         struct bide_policy *p,
                                         struct bide_watch *w) BIDE_NONNULL_2;
@@ -365,8 +365,8 @@ BIDE_API enum bide_next bide_step_ended_number(struct bide_call *c,
                                                uint32_t number,
                                                const struct bide_outcome *o);
 
-/* Gives an attempt in progress, that was begun without a watch, the watch of
- * its waits.  Otherwise it does nothing. */
+/* Gives a call in progress that was begun without a watch the watch of its
+ * waits.  Otherwise it does nothing. */
 BIDE_API void bide_step_set_watch(struct bide_call *c, struct bide_watch *w);
 
 /* Decides a waiting call again.  Before its time it returns BIDE_WAIT again;

@@ -259,9 +259,13 @@ bide_step_set_watch(struct bide_call *c, struct bide_watch *w)
 {
     struct call *k = call_of(c);
 
-    if (k->state == CALL_ATTEMPT && !atomic_load(&k->watch) && w) {
+    if ((k->state == CALL_ATTEMPT || k->state == CALL_WAITING) &&
+        !atomic_load(&k->watch) && w) {
         watch_enter(w);
         atomic_store(&k->watch, w);
+        if (k->state == CALL_WAITING) {
+            watch_join(w, k->policy, k->generation);
+        }
     }
 }
 

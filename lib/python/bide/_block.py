@@ -140,7 +140,7 @@ class Block:
         try:
             if self.call is None:
                 self.start()
-            elif self.state == WAIT:
+            if self.state == WAIT:
                 self.state = _bide.wait(self.call)
         except BaseException:
             if self.call is not None:
@@ -167,7 +167,7 @@ class AsyncBlock(Block):
         try:
             if self.call is None:
                 self.start(_loop.watch_of)
-            elif self.state == WAIT:
+            if self.state == WAIT:
                 self.state = await _loop.wait(self.call)
         except BaseException:
             if self.call is not None:

@@ -227,6 +227,8 @@ async def run_async(policy: Any, call: Any, state: int, function: Any, args: Any
             state = begin(policy, call, args, kwargs, watch)
         elif watch is not None:
             _bide.set_watch(call, watch)
+        if state == WAIT:
+            state = await wait(call)
         while state == GO:
             if outcome is None:
                 token = _running.set(call)

@@ -78,6 +78,8 @@ def run_sync(policy: Any, call: Any, state: int, function: Any, args: Any, kwarg
     try:
         if state == RUNNING:
             state = begin(policy, call, args, kwargs)
+        if state == WAIT:  # for a place, a turn, a breaker or a server's hint
+            state = _bide.wait(call)
         while state == GO:
             if outcome is None:
                 token = _running.set(call)

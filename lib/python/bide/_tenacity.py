@@ -130,6 +130,12 @@ class before_bide(_Rules):  # pylint: disable=invalid-name
         call = _call_of(retry_state)
         if call is None:
             call = retry_state._bide = _Call(self.policy, retry_state)
+            if call.state == WAIT and call.is_async:
+                _bide.abandon(call.box)
+                raise RuntimeError("AsyncRetrying cannot wait before its first attempt, as "
+                                   f"{self.policy.name} asks for: use the policy itself")
+            if call.state == WAIT:
+                call.sleep()
             if call.state == DONE:
                 raise Refused(result_of(self.policy, call.box))
         elif call.state == WAIT:  # the program gave Tenacity another `sleep`

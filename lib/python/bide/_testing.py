@@ -52,6 +52,8 @@ class testing:  # pylint: disable=invalid-name
         call = _bide.call(policy._handle())
         waits: List[float] = []
         state, number = _bide.begin(call, None, None), 0
+        if state == WAIT:
+            state = _bide.wait(call)
         while state != DONE:
             state = _bide.ended(call, outcomes[min(number, len(outcomes) - 1)])
             number += 1

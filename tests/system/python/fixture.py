@@ -35,6 +35,11 @@ retry_on = transient
 importance = postponable
 attempts = 1
 defer_wait = 1s
+[turns]
+attempts = 1
+rate = own
+rate_limit = 10/s
+rate_wait = 1m
 [gate]
 breaker = on
 breaker_min_calls = 1

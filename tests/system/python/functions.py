@@ -45,6 +45,19 @@ class Functions(unittest.TestCase):
         self.pay(Flaky(2))()
         self.assertAlmostEqual(self.test.now - begun, 0.1 + 0.2, places=6)
 
+    def test_a_call_waits_for_its_turn_before_its_first_attempt(self):
+        turns, begun = bide.policy("turns"), self.test.now
+        guarded = turns(Flaky(0))
+        self.assertEqual([guarded(n) for n in range(3)], [0, 1, 2])
+        self.assertEqual(turns.run(Flaky(0)).value, "done")
+        rounds = 0
+        for attempt in turns:
+            with attempt:
+                rounds += 1
+        self.assertEqual(rounds, 1)
+        self.assertAlmostEqual(self.test.now - begun, 0.4, places=3)
+        self.assertEqual(turns.stats()["succeeded"], 5)
+
     def test_the_exception_of_the_last_attempt_is_raised_with_a_note(self):
         flaky = Flaky(9)
         caught = None

@@ -30,6 +30,17 @@ class Coroutines(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(await self.pay(self.flaky)(2), 3)
         self.assertEqual(self.pay.stats()["recovered"], 1)
 
+    async def test_a_call_waits_for_its_turn_before_its_first_attempt(self):
+        turns, begun = bide.policy("turns"), self.test.now
+        guarded = turns(self.flaky)
+        self.assertEqual([await guarded(0) for _ in range(3)], [1, 2, 3])
+        self.assertEqual((await turns.run(self.flaky, 0)).value, 4)
+        async for attempt in turns:
+            async with attempt:
+                self.calls += 1
+        self.assertEqual(self.calls, 5)
+        self.assertAlmostEqual(self.test.now - begun, 0.4, places=3)
+
     async def test_success_at_once(self):
         self.assertEqual(await self.pay(self.flaky)(0), 1)
         self.assertEqual(await self.pay(self.flaky)(failures=0), 2)

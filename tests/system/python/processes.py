@@ -180,7 +180,7 @@ class Processes(fixture.RegistryCase):
                 print(error)
             """)
         self.assertEqual(output.splitlines(), [
-            "registry 1 4 None", "['gate', 'later', 'limited', 'once', 'pay', 'slow']",
+            "registry 1 4 None", "['gate', 'later', 'limited', 'once', 'pay', 'slow', 'turns']",
             "invalid argument"])
 
 
