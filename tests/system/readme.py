@@ -5,6 +5,7 @@ instead of 0.  The lines below a command must be in its output.  Each C or C++
 program is compiled against the build; the command below it has its last line of
 output.  A URL in that command is one of a local server, which refuses twice.
 Programs of Python are those of tests/examples, and print that line as well.
+Policies are valid.
 
 argv: README.md, the directory of the built command and library, include/, and
 the sanitizers the library was built with."""
@@ -122,5 +123,12 @@ with tempfile.TemporaryDirectory() as work:
                 run_program(*program)
             for script in scripts:
                 run_script(*script)
+    for block in re.findall(r"```ini\n(.*?)```", text, re.S):
+        with open(os.path.join(work, "policies.ini"), "w", encoding="utf-8") as file:
+            file.write(block)
+        done = run("bide validate policies.ini")
+        ran += 1
+        if done.returncode or "warning" in done.stdout:
+            report_failure(done.stdout)
 print(f"readme: {ran - failed} passed, {failed} failed")
 sys.exit(1 if failed or not ran else 0)
