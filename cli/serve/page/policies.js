@@ -276,7 +276,8 @@ function showCalls(now) {
   text($("e-calls"), "No calls are waiting.");
   fill($("calls"), ...calls.slice(0, 20).map((c) => item(c.policy + (c.scope ? " / " + c.scope : ""), "",
     "in " + time(Math.max(1, c.wakes_in_ms)),
-    "attempt " + c.attempts + (c.allowed ? " of " + c.allowed : "") + (c.outcome ? ": " + c.outcome : ""),
+    "attempt " + c.attempts + (c.allowed ? " of " + c.allowed : "") + (c.outcome ? ": " + c.outcome : "") +
+      (c.waits_for && c.waits_for !== "retry" ? ", waits for " + c.waits_for : ""),
     c.pid + (c.program ? " " + c.program : "") + elsewhere(c.other_container))),
     all > 20 ? el("li", {class: "muted"}, `and ${all - Math.min(20, calls.length)} more: bide calls`) : null);
 }

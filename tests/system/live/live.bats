@@ -307,6 +307,7 @@ made() { [ "$(grep -c x "$T/$1")" -eq "$2" ]; }
         bide exec --quiet --scope eu pay -- sh -c 'exit 9' &
     done
     until_it eval "bide breaker pay | grep OPEN"
+    until_it eval '[ "$(bide calls | grep -c " eu ")" -ge 2 ]' # listed after it opened
     gives 0 bide wake pay --scope eu
     says "waiting calls woken; those that a breaker refuses wait on"
     made eu 1
