@@ -36,8 +36,8 @@ make_certificates() {
     says "missing.pem: No such file"
     gives 0 on web-1 fleet join "$ETCD" --name web-1 --cacert ca.pem --cert client.pem --key client.key
     policies 4 | on web-1 fleet push -
-    (cd / && follow web-1) # paths are kept whole
-    mv "$T"/web-1.pid . 2>/dev/null || true
+    # Paths are kept whole.
+    run_in_background web-1 env --chdir=/ "$BIDE" --dir "$T/web-1" fleet follow
     point '"release":1,"percent":100'
     until_true has web-1 payments attempts 4
 }
