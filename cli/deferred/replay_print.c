@@ -1,4 +1,4 @@
-/* What replay and work print: progress, messages and the summary. */
+/* Prints the progress, messages and summary of replay and work. */
 #include "replay_print.h"
 
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-/* What replay and work print. */
+/* Prints the progress, messages and summary of replay and work. */
 #ifndef BIDE_CLI_REPLAY_PRINT_H
 #define BIDE_CLI_REPLAY_PRINT_H
 

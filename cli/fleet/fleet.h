@@ -1,4 +1,4 @@
-/* What the commands of a fleet share. */
+/* The parts that all commands of a fleet use. */
 #ifndef BIDE_CLI_FLEET_H
 #define BIDE_CLI_FLEET_H
 

@@ -54,7 +54,8 @@ put_host(struct json *j, const struct fleet *f, const struct host_record *r)
     json_put_text(j, "state", state_word(f, r));
 }
 
-/* What a host reports: "release 12: payments failed 14% ..."; "": nothing. */
+/* Returns what a host reports: "release 12: payments failed 14% ..."; "":
+ * nothing. */
 static struct fleet_words
 write_report(const struct host_record *r)
 {

@@ -19,7 +19,7 @@ struct exposition_histogram {
     double sum; /* in s, from the middle of each bucket: within 3 % */
 };
 
-/* What metrics have of a cell. */
+/* The histograms of a cell in metrics. */
 struct exposition_series {
     struct exposition_histogram succeeded, failed, calls;
 };

@@ -68,9 +68,10 @@ int admin_apply(struct admin *a, const struct admin_change *change,
                 const struct policy_list *texts, const char *const *files,
                 bool prune, struct admin_results *out, struct faults *faults);
 
-/* What an agent mirrors from elsewhere.  Names of `local` stay as they are, and
- * so do policies that `texts` does not name, unless an agent made them: these
- * are deleted.  `state` is stored in the same transaction; NULL: unless. */
+/* Describes what an agent mirrors from elsewhere.  Names of `local` stay as
+ * they are, and so do policies that `texts` does not name, unless an agent made
+ * them: these are deleted.  `state` is stored in the same transaction; NULL:
+ * unless. */
 struct admin_mirror {
     const char *local; /* comma-separated names; NULL: none */
     const struct record_fleet *state;

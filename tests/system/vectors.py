@@ -89,12 +89,8 @@ def read_cases(name):
         return [json.loads(line) for line in file]
 
 
-def run_case(folder, case, policy):
-    """Runs the script of a case under a policy; returns why its events are not as
-    expected, or None."""
-    events, err = run_script(folder, "[case]\n" + policy + "\n", "\n".join(case["script"]) + "\n", case["draw"])
-    if events is None:
-        return err
+def missing(case, events):
+    """Returns the first event that a case expects and that did not happen, or None."""
     at = {}
     for wanted in case["expect"]:
         own = [e for e in events if e["call"] == wanted["call"]]
@@ -102,9 +98,19 @@ def run_case(folder, case, policy):
         while i < len(own) and not matches(own[i], wanted):
             i += 1
         if i == len(own):
-            return f"expected {wanted}, got {events}"
+            return wanted
         at[wanted["call"]] = i + 1
     return None
+
+
+def run_case(folder, case, policy):
+    """Runs the script of a case under a policy; returns why its events are not as
+    expected, or None."""
+    events, err = run_script(folder, "[case]\n" + policy + "\n", "\n".join(case["script"]) + "\n", case["draw"])
+    if events is None:
+        return err
+    lost = missing(case, events)
+    return lost and f"expected {lost}, got {events}"
 
 
 def check_scripts(folder, name):
